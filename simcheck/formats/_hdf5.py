@@ -13,7 +13,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from h5py import h5o
 
 from simcheck.errors import FormatError, RefusedError
 
@@ -91,14 +90,13 @@ def datasets(root: h5py.Group) -> dict[str, h5py.Dataset]:
         RefusedError: a link out of the file, a virtual dataset, or external storage.
     """
     found: dict[str, h5py.Dataset] = {}
-    seen: set[int] = set()
+    seen: set[h5py.Group] = set()  # equal where they are the same object of the file
     todo: list[tuple[str, h5py.Group]] = [("", root)]
     while todo:
         prefix, group = todo.pop()
-        address = int(h5o.get_info(group.id).addr)
-        if address in seen:
+        if group in seen:
             continue
-        seen.add(address)
+        seen.add(group)
         for name in names(group):
             member = child(group, name)
             if isinstance(member, h5py.Dataset):
