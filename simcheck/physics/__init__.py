@@ -1,0 +1,1 @@
+"""Everything that talks to the physics engine. No other package imports mujoco."""
