@@ -1,0 +1,183 @@
+"""The rows of one episode of a LeRobot dataset, wherever they really are, and their time.
+
+The episodes table says in which file an episode is and how long; the rows say it too, in `episode_index`.
+Where the two disagree the rows win, and the disagreement becomes a D114 note. Known ways to disagree: a
+converter that writes a stale file index at rollover, a corrupt length, an info.json copied from a larger set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from simcheck.errors import FormatError, InputError
+from simcheck.formats._lerobot_meta import Episode, Meta
+from simcheck.formats._lerobot_parquet import Group, ParquetReader
+from simcheck.trajectory import Note, TimeBase
+
+KEY = "episode_index"
+BOOKKEEPING = (KEY, "timestamp", "frame_index", "index", "task_index", "next.success")
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRows:
+    """Numbers of one episode as stored, (T,) or (T, width) by column, and what contradicts the metadata."""
+
+    columns: Mapping[str, np.ndarray]
+    count: int
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    group: Group
+    columns: dict[str, np.ndarray]
+    count: int
+    scattered: bool
+
+
+def read_rows(meta: Meta, reader: ParquetReader, episode: Episode) -> EpisodeRows:
+    """All rows of an episode.
+
+    Raises:
+        FormatError: no rows, a damaged file, or frames of different width.
+    """
+    parts = _find(meta, reader, episode)
+    names = [n for n in parts[0].columns if all(n in p.columns for p in parts)]
+    try:
+        columns = (
+            {n: np.concatenate([p.columns[n] for p in parts]) for n in names}
+            if len(parts) > 1
+            else parts[0].columns
+        )
+    except ValueError as error:
+        raise FormatError(f"{parts[0].group.file}: row groups hold vectors of different width") from error
+    count = sum(p.count for p in parts)
+    return EpisodeRows(columns, count, tuple(_contradictions(meta, episode, parts, columns, count)))
+
+
+def _find(meta: Meta, reader: ParquetReader, episode: Episode) -> list[_Part]:
+    """Rows in the declared file; elsewhere only if they are not, or not all, there."""
+    missing: InputError | None = None
+    own: tuple[Group, ...] = ()
+    try:
+        own = reader.groups(episode.file)
+    except InputError as error:
+        missing = error
+    if meta.version[0] == 2:
+        parts = _pick(reader, own, episode.index)
+    else:
+        parts = _pick(reader, (g for g in own if g.may_hold(episode.index)), episode.index)
+        if sum(p.count for p in parts) != episode.length:
+            parts += _pick(reader, _elsewhere(meta, reader, episode), episode.index)
+        if not parts:  # the writer's statistics may be wrong too
+            parts = _pick(reader, (g for g in own if not g.may_hold(episode.index)), episode.index)
+    if not parts:
+        raise missing or FormatError(
+            f"{episode.file}: {_what_is_there(own)}; expected rows of episode {episode.index}"
+        )
+    return parts
+
+
+def _pick(reader: ParquetReader, groups: Iterable[Group], index: int) -> list[_Part]:
+    parts = []
+    for group in groups:
+        rows = reader.rows(group)
+        chosen = rows.of(index)
+        scattered = (
+            not isinstance(chosen, slice) and len(chosen) > 0 and chosen[-1] - chosen[0] >= len(chosen)
+        )
+        columns = {n: c.take(chosen, f"{group.file} {n}, episode {index}") for n, c in rows.columns.items()}
+        count = len(next(iter(columns.values()), ()))
+        if count:
+            parts.append(_Part(group, columns, count, bool(scattered)))
+    return parts
+
+
+def _elsewhere(meta: Meta, reader: ParquetReader, episode: Episode) -> Iterator[Group]:
+    for file in meta.data_files():
+        if file != episode.file:
+            try:
+                groups = reader.groups(file)
+            except InputError:
+                continue  # the audit of the dataset names it
+            yield from (g for g in groups if g.low is not None and g.may_hold(episode.index))
+
+
+def _what_is_there(groups: tuple[Group, ...]) -> str:
+    lows, highs = [g.low for g in groups if g.low is not None], [g.high for g in groups if g.high is not None]
+    if not sum(g.rows for g in groups):
+        return "holds no rows"
+    return (
+        f"holds rows of episodes {min(lows)} to {max(highs)}" if lows and highs else "holds none of its rows"
+    )
+
+
+def _contradictions(
+    meta: Meta, episode: Episode, parts: list[_Part], columns: Mapping[str, np.ndarray], count: int
+) -> Iterator[Note]:
+    table = meta.table
+    files = list(dict.fromkeys(p.group.file for p in parts))
+    if files != [episode.file]:
+        yield Note("D114", table, f"the rows are in {', '.join(files)}; the table says {episode.file}")
+    if episode.length is not None and episode.length != count:
+        yield Note("D114", table, f"{count} rows; the table says length {episode.length}")
+    if episode.first is not None and episode.end is not None and episode.end - episode.first != count:
+        yield Note("D114", table, f"{count} rows; the table says rows {episode.first} to {episode.end}")
+    first = columns.get("index")
+    if episode.first is not None and first is not None and first.ndim == 1 and first[0] != episode.first:
+        message = f"the first frame has index {first[0]:g}; the table says dataset_from_index {episode.first}"
+        yield Note("D114", table, message)
+    if any(p.scattered for p in parts):
+        yield Note("D114", files[0], f"rows of episode {episode.index} lie between rows of other episodes")
+    for key in ("observation.state", "action"):
+        if key in meta.features and key not in columns:
+            yield Note("D114", files[0], f"has no column {key}; meta/info.json declares it")
+
+
+def episode_time(rows: EpisodeRows, fps: float, place: str) -> tuple[np.ndarray, TimeBase, list[Note]]:
+    """Time [s] of each frame, and whether a clock was read for it.
+
+    LeRobot writes frame_index / fps as float32: then there is no clock, and the quotient itself, in float64,
+    is the better number. A timestamp that is anything else was measured.
+    """
+    count = np.arange(rows.count, dtype=np.float64)
+    numbers, notes = _frame_numbers(rows, count, place)
+    stamp = rows.columns.get("timestamp")
+    if stamp is None:
+        return numbers / fps, TimeBase.NOMINAL, notes
+    stamp = np.asarray(stamp, np.float64).reshape(rows.count, -1)[:, 0]
+    for frame in (numbers, count):
+        if _is_nominal(stamp, frame, fps):
+            # an episode cut out of a longer one may start later than 0
+            start = round(float(stamp[0]) * fps)
+            return (start + frame - frame[0]) / fps, TimeBase.NOMINAL, notes
+    return stamp, TimeBase.MEASURED, notes
+
+
+def _frame_numbers(rows: EpisodeRows, count: np.ndarray, place: str) -> tuple[np.ndarray, list[Note]]:
+    numbers = rows.columns.get("frame_index")
+    if numbers is None:
+        return count, []
+    numbers = np.asarray(numbers, np.float64).reshape(rows.count, -1)[:, 0]
+    jump = np.flatnonzero(np.diff(numbers) != 1)
+    if not len(jump):
+        return numbers, []
+    k = int(jump[0])
+    message = f"frame_index goes from {numbers[k]:g} to {numbers[k + 1]:g}; expected a step of 1"
+    return numbers, [Note("D114", place, message, (k, k + 1))]
+
+
+def _is_nominal(stamp: np.ndarray, frame: np.ndarray, fps: float) -> bool:
+    """Whether the time stamps are frame / fps up to float32 rounding, from whatever start."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        rounding = 2 * np.spacing(np.float32(np.max(np.abs(stamp))))
+        error = np.abs(stamp - round_to_frame(stamp[0], fps) - (frame - frame[0]) / fps)
+        return bool(np.all(error <= rounding))
+
+
+def round_to_frame(time: float, fps: float) -> float:
+    """The multiple of 1 / fps nearest to `time`; `time` itself if it is not finite."""
+    return float(np.round(time * fps) / fps)
