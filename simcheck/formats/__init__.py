@@ -43,10 +43,26 @@ class ReadOptions:
 class Dataset(Protocol):
     """An opened dataset. Metadata is in memory; episodes are read one at a time."""
 
-    name: str  # folder or file name: never an absolute path
-    format: str  # "LeRobot v3.0"
-    robot_type: str  # what the dataset calls its robot; empty if it does not say
-    notes: Sequence[Note]  # what is wrong with the dataset as a whole
+    # Read-only members, so that a frozen dataclass or a property that is computed on first use will do.
+    @property
+    def name(self) -> str:
+        """Folder or file name: never an absolute path."""
+        ...
+
+    @property
+    def format(self) -> str:
+        """Format and version, as in "LeRobot v3.0"."""
+        ...
+
+    @property
+    def robot_type(self) -> str:
+        """What the dataset calls its robot; empty if it does not say."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[Note]:
+        """What is wrong with the dataset as a whole."""
+        ...
 
     def episodes(self) -> Sequence[str]:
         """Names of the episodes in natural order."""

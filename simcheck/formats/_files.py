@@ -285,7 +285,7 @@ def check_units(options: ReadOptions, columns: Mapping[str, Sequence[str]]) -> N
 
 
 def _said(units: Mapping[str, str], candidates: Sequence[str]) -> str:
-    for name in candidates:
+    for name in candidates if units else ():
         if name in units:
             return units[name]
         for pattern, unit in units.items():

@@ -93,7 +93,7 @@ class ParquetReader:
     def __init__(self, root: Path, columns: Sequence[str], key: str) -> None:
         self._root, self._columns, self._key = root, tuple(columns), key
         self._lock = threading.Lock()
-        self._open: tuple[str, pq.ParquetFile] | None = None
+        self._open: tuple[str, pq.ParquetFile, list[str]] | None = None
         self._footers: dict[str, tuple[Group, ...]] = {}
         self._decoded: dict[Group, Rows] = {}
 
@@ -106,7 +106,7 @@ class ParquetReader:
         """The wanted columns of a row group, decoded once while its neighbours are read."""
         with self._lock:
             if group not in self._decoded:
-                columns = _decode(self._file(group.file), group, self._columns)
+                columns = _decode(*self._file(group.file), group)
                 while len(self._decoded) >= KEPT_GROUPS:
                     del self._decoded[next(iter(self._decoded))]
                 self._decoded[group] = _rows(columns, self._key, group.file)
@@ -114,14 +114,16 @@ class ParquetReader:
 
     def _groups(self, file: str) -> tuple[Group, ...]:
         if file not in self._footers:
-            self._footers[file] = _read_groups(self._file(file), file, self._key)
+            self._footers[file] = _read_groups(self._file(file)[0], file, self._key)
         return self._footers[file]
 
-    def _file(self, file: str) -> pq.ParquetFile:
+    def _file(self, file: str) -> tuple[pq.ParquetFile, list[str]]:
+        """The file, kept open until the next one is, and those of the wanted columns that it has."""
         if self._open is None or self._open[0] != file:
             self._open = None
-            self._open = (file, open_parquet(self._root, file))
-        return self._open[1]
+            parquet = open_parquet(self._root, file)
+            self._open = (file, parquet, _present(parquet, self._columns, file))
+        return self._open[1:]
 
 
 def open_parquet(root: Path, file: str) -> pq.ParquetFile:
@@ -138,8 +140,17 @@ def read_table(root: Path, file: str, columns: Sequence[str]) -> pa.Table:
     with damaged(file):
         for number in range(parquet.metadata.num_row_groups):
             _refuse_bomb(parquet.metadata.row_group(number), columns, file)
-        present = [c for c in columns if c in parquet.schema_arrow.names]
+        present = _present(parquet, columns, file)
         return parquet.read(columns=present, use_threads=False).select(present)
+
+
+def _present(parquet: pq.ParquetFile, columns: Sequence[str], file: str) -> list[str]:
+    with damaged(file):
+        names = parquet.schema_arrow.names
+    twice = [c for c in columns if names.count(c) > 1]
+    if twice:
+        raise FormatError(f"{file}: has more than one column called {twice[0]}")
+    return [c for c in columns if c in names]
 
 
 @contextmanager
@@ -185,10 +196,9 @@ def _bounds(statistics: Any) -> tuple[int | None, int | None]:
     return (low, high) if type(low) is int and type(high) is int else (None, None)
 
 
-def _decode(parquet: pq.ParquetFile, group: Group, columns: Sequence[str]) -> dict[str, Column]:
+def _decode(parquet: pq.ParquetFile, present: Sequence[str], group: Group) -> dict[str, Column]:
     with damaged(group.file):
-        _refuse_bomb(parquet.metadata.row_group(group.number), columns, group.file)
-        present = [c for c in columns if c in parquet.schema_arrow.names]
+        _refuse_bomb(parquet.metadata.row_group(group.number), present, group.file)
         table = parquet.read_row_group(group.number, columns=present, use_threads=False)
         return {name: _column(table.column(name), f"{group.file} {name}") for name in present}
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simcheck.errors import FormatError, InputError
-from simcheck.formats._lerobot_meta import Episode, Meta
+from simcheck.formats._lerobot_meta import INFO, Episode, Meta
 from simcheck.formats._lerobot_parquet import Group, ParquetReader
 from simcheck.trajectory import Note, TimeBase
 
@@ -140,8 +140,9 @@ def _contradictions(
 def episode_time(rows: EpisodeRows, fps: float, place: str) -> tuple[np.ndarray, TimeBase, list[Note]]:
     """Time [s] of each frame, and whether a clock was read for it.
 
-    LeRobot writes frame_index / fps as float32: then there is no clock, and the quotient itself, in float64,
-    is the better number. A timestamp that is anything else was measured.
+    LeRobot writes frame_index / fps as float32, some simulators (frame + 1) × float32(1 / fps): then there is
+    no clock, and the quotient itself, in float64, is the better number. Any other time stamp was measured,
+    unless its steps are equal to float32 rounding: no clock is that good, so fps is wrong.
     """
     count = np.arange(rows.count, dtype=np.float64)
     numbers, notes = _frame_numbers(rows, count, place)
@@ -150,10 +151,14 @@ def episode_time(rows: EpisodeRows, fps: float, place: str) -> tuple[np.ndarray,
         return numbers / fps, TimeBase.NOMINAL, notes
     stamp = np.asarray(stamp, np.float64).reshape(rows.count, -1)[:, 0]
     for frame in (numbers, count):
-        if _is_nominal(stamp, frame, fps):
-            # an episode cut out of a longer one may start later than 0
-            start = round(float(stamp[0]) * fps)
+        period = _period(stamp, frame, fps)
+        if abs(period * fps - 1) <= 1e-5:
+            start = round(float(stamp[0]) * fps)  # not 0 for an episode cut out of a longer one
             return (start + frame - frame[0]) / fps, TimeBase.NOMINAL, notes
+        if period > 0 and rows.count > 2:
+            message = f"time stamps step by {period:.6g} s exactly; {INFO} says fps {fps:g}, {1 / fps:.6g} s"
+            time = stamp[0] + (frame - frame[0]) * period
+            return time, TimeBase.NOMINAL, [*notes, Note("D114", place, message)]
     return stamp, TimeBase.MEASURED, notes
 
 
@@ -170,14 +175,13 @@ def _frame_numbers(rows: EpisodeRows, count: np.ndarray, place: str) -> tuple[np
     return numbers, [Note("D114", place, message, (k, k + 1))]
 
 
-def _is_nominal(stamp: np.ndarray, frame: np.ndarray, fps: float) -> bool:
-    """Whether the time stamps are frame / fps up to float32 rounding, from whatever start."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        rounding = 2 * np.spacing(np.float32(np.max(np.abs(stamp))))
-        error = np.abs(stamp - round_to_frame(stamp[0], fps) - (frame - frame[0]) / fps)
-        return bool(np.all(error <= rounding))
-
-
-def round_to_frame(time: float, fps: float) -> float:
-    """The multiple of 1 / fps nearest to `time`; `time` itself if it is not finite."""
-    return float(np.round(time * fps) / fps)
+def _period(stamp: np.ndarray, frame: np.ndarray, fps: float) -> float:
+    """Time [s] from frame to frame if it is always the same up to float32 rounding, else nan."""
+    if len(stamp) == 1:
+        return 1 / fps if np.isfinite(stamp[0]) else np.nan
+    if not np.all(np.isfinite(stamp)) or frame[-1] <= frame[0]:
+        return np.nan
+    steps = frame - frame[0]
+    period = (stamp[-1] - stamp[0]) / steps[-1]
+    rounding = np.max(np.abs(stamp)) * np.finfo(np.float32).eps
+    return float(period) if np.all(np.abs(stamp - stamp[0] - steps * period) <= 2 * rounding) else np.nan

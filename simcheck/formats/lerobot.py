@@ -8,7 +8,6 @@ no units: they are unknown unless the user, or an addition to the feature, says 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -66,17 +65,22 @@ class LeRobotDataset:
         self._meta = read_meta(root)
         self._options = options
         self._channels = {k: self._meta.features[k] for k in _CHANNELS if k in self._meta.features}
+        state = self._channels.get(_STATE)
+        self._roles = roles(state.names) if state else ()
         self._poses = {k: f for k, f in self._meta.features.items() if is_pose(k) and order(f) is not None}
         check_units(options, {f.key: f.names for f in (*self._channels.values(), *self._poses.values())})
         self._reader = ParquetReader(root, (*self._channels, *self._poses, *BOOKKEEPING), KEY)
+        self._notes: tuple[Note, ...] | None = None
         self.name = root.resolve().name
         self.format = f"LeRobot v{self._meta.version[0]}.{self._meta.version[1]}"
         self.robot_type = self._meta.robot_type
 
-    @cached_property
+    @property
     def notes(self) -> tuple[Note, ...]:
         """Where metadata, footers and folders contradict each other; reads the footer of every data file."""
-        return audit(self._meta, self._reader)
+        if self._notes is None:  # a worker that reads a few of 10⁵ episodes never asks
+            self._notes = audit(self._meta, self._reader)
+        return self._notes
 
     def episodes(self) -> Sequence[str]:
         """Names in order of their number: episode_000000, episode_000001."""
@@ -132,7 +136,7 @@ class LeRobotDataset:
         if _STATE not in vectors:
             return None
         feature = self._channels[_STATE]
-        columns = [i for i, r in enumerate(roles(feature.names)) if r is role]
+        columns = [i for i, r in enumerate(self._roles) if r is role]
         return self._channel(feature, columns, vectors[_STATE][:, columns]) if columns else None
 
     def _whole(self, key: str, vectors: Mapping[str, np.ndarray]) -> Channel | None:
