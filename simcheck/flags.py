@@ -75,9 +75,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """What a check returns when it cannot judge: the reason a person reads."""
+    """What a check yields when it cannot judge, or cannot judge a part: the reason a person reads."""
 
     reason: str
+    partly: bool = False  # the rest was judged
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,9 @@ class ModelReference(_Entry):
     grade: Literal["identified", "cad", "guessed"]
     effort_sigma: list[float] = []
     effort_sigma_source: str = ""
+    tuning: list[
+        Literal["armature", "damping", "frictionloss"]
+    ] = []  # chosen for stability, not identified: not counted
 
     @model_validator(mode="after")
     def _one_reference(self) -> ModelReference:

@@ -67,7 +67,9 @@ class Engine:
         self.model, self.data = model, mujoco.MjData(model)
         d, contact = self.data, _layout.layout("mjContact")
         if model.na or model.nflex:
-            raise ModelError(f"model has {model.na} activations and {model.nflex} flexes; simcheck handles rigid bodies")
+            raise ModelError(
+                f"model has {model.na} activations and {model.nflex} flexes; simcheck handles rigid bodies"
+            )
         mujoco.mj_forward(model, d)
         arena = _layout.arena_view(d)
         offsets = [contact.offset["dist"] // 8, contact.offset["pos"] // 8, contact.offset["frame"] // 8]

@@ -24,34 +24,17 @@ import mujoco
 import numba
 import numpy as np
 
+from simcheck.quantities import Motion
+
 ORDER = 4
 MIN_SAMPLES = 7
 WINDOW = 0.5  # [s] best over robots, rates and noise levels measured; see README of benchmarks
 NARROW = 0.6  # the window that measures bias, as a share of the window
 
 
-@dataclass(frozen=True, slots=True)
-class Motion:
-    """Derivatives on the configuration manifold, all (T, nv); sigma_* is one standard deviation.
-
-    `bandwidth` [Hz] is the −3 dB frequency of the acceleration estimate (closed form of the quartic
-    Savitzky–Golay filter, Schafer 2011: f_c ≈ (p + 1)/(3.2 m − 4.6) · f_s/2 with 2m + 1 samples).
-    """
-
-    qvel: np.ndarray  # [rad/s, m/s]
-    qacc: np.ndarray  # [rad/s², m/s²]
-    jerk: np.ndarray  # [rad/s³, m/s³]
-    sigma_qvel: np.ndarray
-    sigma_qacc: np.ndarray
-    sigma_jerk: np.ndarray
-    sigma_qpos: np.ndarray  # (nv,) noise of a single position sample [rad, m]
-    velocity_used: np.ndarray  # (nv,) bool: the recorded qvel agreed with qpos and was used
-    bandwidth: float
-
-
 @numba.njit(nogil=True, cache=True)
 def _invert(a, out) -> None:
-    """out = a⁻¹ for a small symmetric positive definite matrix (Cholesky, then columns)."""
+    """Out = a⁻¹ for a small symmetric positive definite matrix (Cholesky, then columns)."""
     n = a.shape[0]
     for i in range(n):
         for j in range(i + 1):
@@ -261,7 +244,19 @@ class _Samples:
         shape = (4, len(self.time), len(self.sigma_x))
         out, var = np.zeros(shape), np.zeros((2, 4, len(self.time)))
         rho = self._trust()
-        fit(self.time, self.segment, self.x, self.v, self.rotation, rho, samples, _is_uniform(self.time), ORDER, out, var)
+        fit(
+            self.time,
+            self.segment,
+            self.x,
+            self.v,
+            self.rotation,
+            rho,
+            samples,
+            _is_uniform(self.time),
+            ORDER,
+            out,
+            var,
+        )
         sigma_v = np.where(np.isfinite(self.sigma_v), self.sigma_v, 0.0)
         return out, var[0, :, :, None] * self.sigma_x**2 + var[1, :, :, None] * sigma_v**2
 
@@ -356,5 +351,6 @@ def estimate(
     rate = 1 / float(np.median(np.diff(time)))
     return Motion(
         qvel=out[1], qacc=out[2], jerk=out[3], sigma_qvel=sigma[1], sigma_qacc=sigma[2], sigma_jerk=sigma[3],
-        sigma_qpos=noise, velocity_used=used, bandwidth=(ORDER + 1) / (3.2 * m - 4.6) * rate / 2,
+        sigma_qpos=noise, velocity_used=used,
+        velocity_recorded=np.full((len(time), nv), np.nan) if qvel is None else qvel, bandwidth=(ORDER + 1) / (3.2 * m - 4.6) * rate / 2,
     )  # fmt: skip
