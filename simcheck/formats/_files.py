@@ -209,9 +209,7 @@ def _template_parts(template: str, known: Iterable[str], place: str) -> list[tup
         raise FormatError(f"{place}: {template!r} is not a path template: {error}") from error
     for _, name, spec, conversion in parts:
         if name is not None and name not in known:
-            raise RefusedError(
-                f"{place}: field {name!r} in {template!r}; expected only {', '.join(sorted(known))}"
-            )
+            raise RefusedError(f"{place}: field {name!r} in {template!r}; expected only {', '.join(sorted(known))}")
         if conversion or not re.fullmatch(r"0?[1-9]?d?", spec or ""):
             raise RefusedError(
                 f"{place}: {template!r} formats a field as {spec!r}; expected at most 9 digits, as in ':06d'"
@@ -254,11 +252,11 @@ def make_channel(
 ) -> Channel:
     """A channel in SI units where the unit is known, else in the recorded numbers.
 
-    A column's unit is what the user says for "<key>/<column>", the column, or the channel, in this order and
-    the exact name before a pattern; else what the dataset declares for it; else UNKNOWN.
+    A column's unit is what the user says for "<key>/<column>", for the column, for a pattern of these, for
+    the channel, in this order; else what the dataset declares for it; else UNKNOWN.
     """
     fallback = tuple(declared) if len(declared) == len(names) else (UNKNOWN,) * len(names)
-    units = [_said(options.units, (f"{key}/{n}", n, key)) or u for n, u in zip(names, fallback, strict=True)]
+    units = [_said(options.units, key, n) or u for n, u in zip(names, fallback, strict=True)]
     factors = np.array([SI_FACTOR.get(u, 1.0) for u in units])
     scaled = values * factors if np.any(factors != 1.0) else values
     return Channel(tuple(names), scaled, tuple(_SI_NAME.get(u, u) for u in units), named=named)
@@ -276,22 +274,23 @@ def check_units(options: ReadOptions, columns: Mapping[str, Sequence[str]]) -> N
         if unit not in UNITS:
             near = _nearest(unit, UNITS)
             raise UsageError(f"unit for {key!r}: {unit!r} is not a unit{near}; units are {', '.join(UNITS)}")
-        if key not in known and not any(fnmatch.fnmatchcase(k, key) for k in known):
+        if key not in known and not any(_fits(k, key) for k in known):
             near = _nearest(key, known)
             have = "; ".join(f"{k}: {', '.join(names)}" for k, names in columns.items())
-            raise UsageError(
-                f"unit for {key!r}: the dataset has no such channel or column{near}; it has {have}"
-            )
+            raise UsageError(f"unit for {key!r}: the dataset has no such channel or column{near}; it has {have}")
 
 
-def _said(units: Mapping[str, str], candidates: Sequence[str]) -> str:
-    for name in candidates if units else ():
-        if name in units:
-            return units[name]
-        for pattern, unit in units.items():
-            if fnmatch.fnmatchcase(name, pattern):
-                return unit
-    return ""
+def _said(units: Mapping[str, str], key: str, name: str) -> str:
+    exact = [units[k] for k in (f"{key}/{name}", name) if k in units]
+    patterns = [units[p] for n in (f"{key}/{name}", name) for p in units if _fits(n, p)]
+    channel = [units[key]] if key in units else [units[p] for p in units if _fits(key, p)]
+    return next(iter((*exact, *patterns, *channel)), "") if units else ""
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Only * and ? are wild: [0] is part of a column's name. They do not reach across the "/"."""
+    same = name.count("/") == pattern.count("/")
+    return same and fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
