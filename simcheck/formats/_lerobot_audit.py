@@ -1,6 +1,7 @@
 """Where a LeRobot dataset contradicts itself: info.json, the episodes table, Parquet footers, folders.
 
-Nothing is decoded. What only the rows can tell (an episode shorter than its length) is found when it is read.
+Of the data files only the number of rows is used and, where files hold several episodes, their episode_index.
+What only one episode's rows can tell (that it is shorter than its length) is found when it is read.
 """
 
 from __future__ import annotations
@@ -60,13 +61,9 @@ def _missing(meta: Meta, present: Sequence[str]) -> Iterator[Note]:
 def _totals(meta: Meta, groups: Mapping[str, Sequence[Group]], *, complete: bool) -> Iterator[Note]:
     listed, rows = len(meta.episodes), sum(g.rows for gs in groups.values() for g in gs)
     if _declares(meta, "total_episodes", listed):
-        yield Note(
-            "D114", INFO, f"total_episodes is {meta.info['total_episodes']}; {meta.table} lists {listed}"
-        )
+        yield Note("D114", INFO, f"total_episodes is {meta.info['total_episodes']}; {meta.table} lists {listed}")
     if complete and _declares(meta, "total_frames", rows):
-        yield Note(
-            "D114", INFO, f"total_frames is {meta.info['total_frames']}; the data files hold {rows} rows"
-        )
+        yield Note("D114", INFO, f"total_frames is {meta.info['total_frames']}; the data files hold {rows} rows")
     chunks = len({file.rpartition("/")[0] for file in groups})
     if complete and chunks and _declares(meta, "total_chunks", chunks):
         yield Note("D114", INFO, f"total_chunks is {meta.info['total_chunks']}; data files lie in {chunks}")
@@ -82,9 +79,7 @@ def _splits(meta: Meta) -> Iterator[Note]:
     for name, text in splits.items() if isinstance(splits, dict) else ():
         first, _, end = str(text).partition(":")
         if not (first.isdecimal() and end.isdecimal()) or len(first) > 9 or len(end) > 9:
-            yield Note(
-                "D114", INFO, f'split {name!r} is {str(text)[:40]!r}; expected "first:end", such as "0:50"'
-            )
+            yield Note("D114", INFO, f'split {name!r} is {str(text)[:40]!r}; expected "first:end", such as "0:50"')
         elif int(end) > max(e.index for e in meta.episodes.values()) + 1:
             message = f"split {name!r} is {text}; {meta.table} lists {len(meta.episodes)} episodes"
             yield Note("D114", INFO, message)
@@ -132,7 +127,7 @@ def _wrong_boundaries(meta: Meta) -> Iterator[str]:
 
 
 def _stale(meta: Meta, groups: Mapping[str, Sequence[Group]]) -> Iterator[Note]:
-    """Episodes whose file holds only other episodes, by the statistics in its footer."""
+    """Episodes whose file holds only other episodes."""
     stale = [
         name
         for name, episode in meta.episodes.items()

@@ -1,18 +1,21 @@
 """Numeric columns out of Parquet files that nobody vouches for, with the last row groups kept.
 
 Page checksums are verified where the writer stored them: without, most damaged bytes change numbers silently.
-Sizes are capped from the footer before anything is decoded, since a few bytes of run-length code can declare
-a billion rows.
+What a row group decodes to is capped beforehand by its number of rows, since a few bytes of run-length code
+can declare a billion of them.
+
+Of a footer only counts are used. The library's accessors for column chunks and their statistics
+(`metadata.row_group(i).column(j)`) let a C++ exception through on some damaged footers, which ends the process;
+so which rows a group holds is read from the key column itself, which is also what counts.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,21 +25,22 @@ from simcheck.errors import FormatError, RefusedError
 from simcheck.formats._files import inside
 
 MAX_VALUES = 1 << 29  # numbers decoded at once: 4 GiB as float64
+MAX_TABLE_ROWS = 1 << 24  # rows of a metadata table
 KEPT_GROUPS = 2  # an episode may end in one row group and the next begin there
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One row group of a file; `low` and `high` are the writer's statistics of the key column, or None."""
+    """One row group of a file; `low` and `high` bound its keys, None where the keys were not looked at."""
 
     file: str
     number: int
     rows: int
-    low: int | None
-    high: int | None
+    low: int | None = None
+    high: int | None = None
 
     def may_hold(self, key: int) -> bool:
-        """Whether rows with this key can be in it, as far as the writer says."""
+        """Whether rows with this key can be in it."""
         return self.low is None or self.high is None or self.low <= key <= self.high
 
 
@@ -88,41 +92,54 @@ class Rows:
 
 
 class ParquetReader:
-    """Reads some columns of the files of one dataset; safe to share between threads."""
+    """Reads some columns of the files of one dataset; safe to share between threads.
 
-    def __init__(self, root: Path, columns: Sequence[str], key: str) -> None:
-        self._root, self._columns, self._key = root, tuple(columns), key
+    Args:
+        root: folder of the dataset.
+        widths: numbers per row of each wanted column.
+        key: the column that says to which episode a row belongs.
+        keyed: whether a file holds several episodes, so that its keys are looked at before the rest.
+    """
+
+    def __init__(self, root: Path, widths: Mapping[str, int], key: str, *, keyed: bool) -> None:
+        self._root, self._widths, self._key, self._keyed = root, dict(widths), key, keyed
         self._lock = threading.Lock()
         self._open: tuple[str, pq.ParquetFile, list[str]] | None = None
-        self._footers: dict[str, tuple[Group, ...]] = {}
+        self._groups: dict[str, tuple[Group, ...]] = {}
         self._decoded: dict[Group, Rows] = {}
 
     def groups(self, file: str) -> tuple[Group, ...]:
-        """Row groups of a file, from its footer."""
+        """Row groups of a file."""
         with self._lock:
-            return self._groups(file)
+            if file not in self._groups:
+                parquet, present = self._file(file)
+                keyed = self._keyed and self._key in present
+                self._groups[file] = _read_groups(parquet, file, self._key if keyed else "")
+            return self._groups[file]
 
     def rows(self, group: Group) -> Rows:
         """The wanted columns of a row group, decoded once while its neighbours are read."""
         with self._lock:
             if group not in self._decoded:
-                columns = _decode(*self._file(group.file), group)
+                columns = self._decode(group)
                 while len(self._decoded) >= KEPT_GROUPS:
                     del self._decoded[next(iter(self._decoded))]
                 self._decoded[group] = _rows(columns, self._key, group.file)
             return self._decoded[group]
 
-    def _groups(self, file: str) -> tuple[Group, ...]:
-        if file not in self._footers:
-            self._footers[file] = _read_groups(self._file(file)[0], file, self._key)
-        return self._footers[file]
+    def _decode(self, group: Group) -> dict[str, Column]:
+        parquet, present = self._file(group.file)
+        _refuse_bomb(group.rows * sum(self._widths[c] for c in present), group.file)
+        with damaged(group.file):
+            table = parquet.read_row_group(group.number, columns=present, use_threads=False)
+            return {name: _column(table.column(name), f"{group.file} {name}") for name in present}
 
     def _file(self, file: str) -> tuple[pq.ParquetFile, list[str]]:
         """The file, kept open until the next one is, and those of the wanted columns that it has."""
         if self._open is None or self._open[0] != file:
             self._open = None
             parquet = open_parquet(self._root, file)
-            self._open = (file, parquet, _present(parquet, self._columns, file))
+            self._open = (file, parquet, _present(parquet, list(self._widths), file))
         return self._open[1:]
 
 
@@ -138,8 +155,9 @@ def read_table(root: Path, file: str, columns: Sequence[str]) -> pa.Table:
     """Some columns of a small metadata file; those it does not have are left out."""
     parquet = open_parquet(root, file)
     with damaged(file):
-        for number in range(parquet.metadata.num_row_groups):
-            _refuse_bomb(parquet.metadata.row_group(number), columns, file)
+        if parquet.metadata.num_rows > MAX_TABLE_ROWS:
+            found = f"{file}: declares {parquet.metadata.num_rows} rows"
+            raise RefusedError(f"{found}; expected at most {MAX_TABLE_ROWS} in a metadata table")
         present = _present(parquet, columns, file)
         return parquet.read(columns=present, use_threads=False).select(present)
 
@@ -169,15 +187,29 @@ def damaged(file: str) -> Iterator[None]:
 
 
 def _read_groups(parquet: pq.ParquetFile, file: str, key: str) -> tuple[Group, ...]:
+    """Row groups of a file, with the bounds of their keys if a key is given."""
     with damaged(file):
         meta = parquet.metadata
-        leaf = next((i for i in range(meta.num_columns) if meta.schema.column(i).path == key), None)
-        groups = []
-        for number in range(meta.num_row_groups):
-            group = meta.row_group(number)
-            low, high = (None, None) if leaf is None else _bounds(group.column(leaf).statistics)
-            groups.append(Group(file, number, group.num_rows, low, high))
-        return tuple(groups)
+        counts = [meta.row_group(number).num_rows for number in range(meta.num_row_groups)]
+    if any(count < 0 for count in counts):
+        raise FormatError(f"{file}: a row group declares {min(counts)} rows")
+    if not key:
+        return tuple(Group(file, number, count) for number, count in enumerate(counts))
+    _refuse_bomb(sum(counts), file)
+    with damaged(file):
+        column = _column(parquet.read(columns=[key], use_threads=False).column(key), f"{file} {key}")
+    keys = _rows({key: column}, key, file).keys
+    if keys is None or len(keys) != sum(counts):
+        raise FormatError(f"{file}: its footer declares {sum(counts)} rows; {key} has another number of them")
+    parts = np.split(keys, np.cumsum(counts)[:-1])
+    return tuple(Group(file, number, len(part), *_bounds(part)) for number, part in enumerate(parts))
+
+
+def _bounds(keys: np.ndarray) -> tuple[int, int]:
+    if not len(keys):
+        return 0, -1
+    low, high = keys.min(), keys.max()
+    return (int(low), int(high)) if np.isfinite(low) and np.isfinite(high) else (0, -1)
 
 
 def _rows(columns: dict[str, Column], key: str, file: str) -> Rows:
@@ -189,29 +221,10 @@ def _rows(columns: dict[str, Column], key: str, file: str) -> Rows:
     return Rows(columns, keys, bool(np.all(keys[1:] >= keys[:-1])))
 
 
-def _bounds(statistics: Any) -> tuple[int | None, int | None]:
-    if statistics is None or not statistics.has_min_max:
-        return None, None
-    low, high = statistics.min, statistics.max
-    return (low, high) if type(low) is int and type(high) is int else (None, None)
-
-
-def _decode(parquet: pq.ParquetFile, present: Sequence[str], group: Group) -> dict[str, Column]:
-    with damaged(group.file):
-        _refuse_bomb(parquet.metadata.row_group(group.number), present, group.file)
-        table = parquet.read_row_group(group.number, columns=present, use_threads=False)
-        return {name: _column(table.column(name), f"{group.file} {name}") for name in present}
-
-
-def _refuse_bomb(group: Any, columns: Sequence[str], file: str) -> None:
-    """Refuse a row group that declares more than fits in memory; `group` is pyarrow's RowGroupMetaData."""
-    count = group.num_rows
-    for i in range(group.num_columns):
-        leaf = group.column(i)
-        if leaf.path_in_schema.startswith(tuple(columns)):
-            count = max(count, 0) + max(leaf.num_values, leaf.total_uncompressed_size // 8)
+def _refuse_bomb(count: int, file: str) -> None:
+    """Refuse what would not fit in memory."""
     if count > MAX_VALUES:
-        raise RefusedError(f"{file}: a row group declares {count} numbers; expected at most {MAX_VALUES}")
+        raise RefusedError(f"{file}: declares {count} numbers to decode at once; expected at most {MAX_VALUES}")
 
 
 def _column(chunks: pa.ChunkedArray, place: str) -> Column:
@@ -221,9 +234,7 @@ def _column(chunks: pa.ChunkedArray, place: str) -> Column:
     if pa.types.is_fixed_size_list(array.type) and not array.null_count:
         return Column(_numbers(array.flatten(), place), None, array.type.list_size)
     lengths = np.zeros(len(array), np.int64)
-    valid = (
-        np.ones(len(array), bool) if not array.null_count else array.is_valid().to_numpy(zero_copy_only=False)
-    )
+    valid = np.ones(len(array), bool) if not array.null_count else array.is_valid().to_numpy(zero_copy_only=False)
     lengths[valid] = array.drop_null().value_lengths().to_numpy(zero_copy_only=False)
     values = _numbers(array.flatten(), place)
     if len(lengths) and lengths[0] and np.all(lengths == lengths[0]):

@@ -48,9 +48,7 @@ def read_rows(meta: Meta, reader: ParquetReader, episode: Episode) -> EpisodeRow
     names = [n for n in parts[0].columns if all(n in p.columns for p in parts)]
     try:
         columns = (
-            {n: np.concatenate([p.columns[n] for p in parts]) for n in names}
-            if len(parts) > 1
-            else parts[0].columns
+            {n: np.concatenate([p.columns[n] for p in parts]) for n in names} if len(parts) > 1 else parts[0].columns
         )
     except ValueError as error:
         raise FormatError(f"{parts[0].group.file}: row groups hold vectors of different width") from error
@@ -66,18 +64,15 @@ def _find(meta: Meta, reader: ParquetReader, episode: Episode) -> list[_Part]:
         own = reader.groups(episode.file)
     except InputError as error:
         missing = error
-    if meta.version[0] == 2:
-        parts = _pick(reader, own, episode.index)
-    else:
-        parts = _pick(reader, (g for g in own if g.may_hold(episode.index)), episode.index)
-        if sum(p.count for p in parts) != episode.length:
-            parts += _pick(reader, _elsewhere(meta, reader, episode), episode.index)
-        if not parts:  # the writer's statistics may be wrong too
-            parts = _pick(reader, (g for g in own if not g.may_hold(episode.index)), episode.index)
+    several = meta.version[0] == 3
+    if several and any(g.low is None for g in own):
+        raise FormatError(f"{episode.file}: has no column {KEY}; expected it to say whose each row is")
+    parts = _pick(reader, (g for g in own if g.may_hold(episode.index)), episode.index)
+    if several and sum(p.count for p in parts) != episode.length:
+        parts += _pick(reader, _elsewhere(meta, reader, episode), episode.index)
     if not parts:
-        raise missing or FormatError(
-            f"{episode.file}: {_what_is_there(own)}; expected rows of episode {episode.index}"
-        )
+        found = f"{episode.file}: {_what_is_there(reader, own)}"
+        raise missing or FormatError(f"{found}; expected rows of episode {episode.index}")
     return parts
 
 
@@ -86,9 +81,7 @@ def _pick(reader: ParquetReader, groups: Iterable[Group], index: int) -> list[_P
     for group in groups:
         rows = reader.rows(group)
         chosen = rows.of(index)
-        scattered = (
-            not isinstance(chosen, slice) and len(chosen) > 0 and chosen[-1] - chosen[0] >= len(chosen)
-        )
+        scattered = not isinstance(chosen, slice) and len(chosen) > 0 and chosen[-1] - chosen[0] >= len(chosen)
         columns = {n: c.take(chosen, f"{group.file} {n}, episode {index}") for n, c in rows.columns.items()}
         count = len(next(iter(columns.values()), ()))
         if count:
@@ -106,13 +99,12 @@ def _elsewhere(meta: Meta, reader: ParquetReader, episode: Episode) -> Iterator[
             yield from (g for g in groups if g.low is not None and g.may_hold(episode.index))
 
 
-def _what_is_there(groups: tuple[Group, ...]) -> str:
-    lows, highs = [g.low for g in groups if g.low is not None], [g.high for g in groups if g.high is not None]
-    if not sum(g.rows for g in groups):
+def _what_is_there(reader: ParquetReader, groups: tuple[Group, ...]) -> str:
+    keys = [reader.rows(g).keys for g in groups if g.rows]
+    known = [k for k in keys if k is not None]
+    if not known:
         return "holds no rows"
-    return (
-        f"holds rows of episodes {min(lows)} to {max(highs)}" if lows and highs else "holds none of its rows"
-    )
+    return f"holds rows of episodes {min(k.min() for k in known):g} to {max(k.max() for k in known):g}"
 
 
 def _contradictions(
@@ -132,7 +124,7 @@ def _contradictions(
         yield Note("D114", table, message)
     if any(p.scattered for p in parts):
         yield Note("D114", files[0], f"rows of episode {episode.index} lie between rows of other episodes")
-    for key in ("observation.state", "action"):
+    for key in ("observation.state", "action", "timestamp", "frame_index"):
         if key in meta.features and key not in columns:
             yield Note("D114", files[0], f"has no column {key}; meta/info.json declares it")
 

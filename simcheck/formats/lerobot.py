@@ -69,7 +69,8 @@ class LeRobotDataset:
         self._roles = roles(state.names) if state else ()
         self._poses = {k: f for k, f in self._meta.features.items() if is_pose(k) and order(f) is not None}
         check_units(options, {f.key: f.names for f in (*self._channels.values(), *self._poses.values())})
-        self._reader = ParquetReader(root, (*self._channels, *self._poses, *BOOKKEEPING), KEY)
+        widths = dict.fromkeys(BOOKKEEPING, 1) | {k: f.width for k, f in self._features()}
+        self._reader = ParquetReader(root, widths, KEY, keyed=self._meta.version[0] == 3)
         self._notes: tuple[Note, ...] | None = None
         self.name = root.resolve().name
         self.format = f"LeRobot v{self._meta.version[0]}.{self._meta.version[1]}"
@@ -77,7 +78,7 @@ class LeRobotDataset:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """Where metadata, footers and folders contradict each other; reads the footer of every data file."""
+        """Where metadata, footers and folders contradict each other; looks into every data file."""
         if self._notes is None:  # a worker that reads a few of 10⁵ episodes never asks
             self._notes = audit(self._meta, self._reader)
         return self._notes
@@ -122,9 +123,7 @@ class LeRobotDataset:
     def _features(self) -> list[tuple[str, Feature]]:
         return [*self._channels.items(), *self._poses.items()]
 
-    def _state(
-        self, vectors: Mapping[str, np.ndarray]
-    ) -> tuple[Channel | None, Channel | None, Channel | None]:
+    def _state(self, vectors: Mapping[str, np.ndarray]) -> tuple[Channel | None, Channel | None, Channel | None]:
         velocity, effort = (
             self._whole(_OWN_FEATURE[role], vectors) or self._part(role, vectors)
             for role in (Role.VELOCITY, Role.EFFORT)
@@ -185,9 +184,7 @@ def _task(meta: Meta, rows: EpisodeRows, listed: Sequence[str]) -> tuple[str, li
         return usual, []
     if column[0] in meta.tasks:
         return meta.tasks[int(column[0])], []
-    return usual, [
-        Note("D114", "meta/tasks", f"task_index {column[0]:g} is used by the rows and has no text")
-    ]
+    return usual, [Note("D114", "meta/tasks", f"task_index {column[0]:g} is used by the rows and has no text")]
 
 
 def _success(rows: EpisodeRows) -> bool | None:
