@@ -120,6 +120,7 @@ class EndEffector:
         position: (T, 3) [m] by forward kinematics, in the robot's base frame.
         quaternion: (T, 4) wxyz.
         speed, acceleration: (T,) [m/s], [m/s²] magnitudes, with their sigma.
+        linear_acceleration: (T, 3) [m/s²], world.
         dexterity: (T,) smallest singular value of the Jacobian, angular rows scaled by the reach [m].
         recorded: pose in the recording, on the judged frames, if any.
         recorded_frame_known: the recording says it is in the base frame.
@@ -133,6 +134,7 @@ class EndEffector:
     sigma_speed: np.ndarray
     acceleration: np.ndarray
     sigma_acceleration: np.ndarray
+    linear_acceleration: np.ndarray
     dexterity: np.ndarray
     sigma_position: np.ndarray
     recorded: Poses | None
@@ -246,7 +248,7 @@ def example(**changes: object) -> Quantities:
         "measured_effort": MeasuredEffort(effort, effort, np.full(2, 0.05), Evidence.MEASURED),
         "ee": {"ee": EndEffector(
             position=ee_position, quaternion=np.tile([1.0, 0, 0, 0], (90, 1)), speed=still + 0.3,
-            sigma_speed=still + 0.01, acceleration=still + 1.0, sigma_acceleration=still + 0.05,
+            sigma_speed=still + 0.01, acceleration=still + 1.0, sigma_acceleration=still + 0.05, linear_acceleration=np.zeros((90, 3)),
             dexterity=still + 0.2, sigma_position=still + 1e-4, recorded=Poses(ee_position, None),
             recorded_frame_known=True, evidence=Evidence.DECLARED)},
         "contacts": Contacts(

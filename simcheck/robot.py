@@ -40,6 +40,8 @@ class ModelReference(_Entry):
     grade: Literal["identified", "cad", "guessed"]
     effort_sigma: list[float] = []
     effort_sigma_source: str = ""
+    collision_error: float | None = None  # [m] bound on the error of a distance between two collision shapes
+    collision_error_source: str = ""
     tuning: list[
         Literal["armature", "damping", "frictionloss"]
     ] = []  # chosen for stability, not identified: not counted

@@ -1,0 +1,172 @@
+"""One episode through the physics: fills the groups of Quantities that the selected checks need.
+
+A Replayer holds what depends only on the model (limits, lint, structure); a Worker adds the engine state one
+thread works with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from simcheck.errors import FormatError, ModelError
+from simcheck.physics import contact, frames, limits
+from simcheck.physics.bind import Binder, Bound
+from simcheck.physics.engine import Engine, sweep_inverse
+from simcheck.physics.lint import lint
+from simcheck.physics.model import RobotModel
+from simcheck.physics.motion import ORDER, WINDOW, estimate, fit, sample_noise, segments, window_samples
+from simcheck.physics.structure import Structure
+from simcheck.quantities import Contacts, Effort, Limits, MeasuredEffort, Motion, Quantities
+from simcheck.trajectory import Trajectory
+
+# What has to be computed before what.
+DEPENDS = {
+    "motion": (), "ee": ("motion",), "contacts": ("motion",), "effort": ("motion", "ee", "contacts"),
+    "measured_effort": (),
+}  # fmt: skip
+
+
+def closure(groups: Collection[str]) -> set[str]:
+    """The groups and everything they are computed from."""
+    wanted = {g for g in groups if g in DEPENDS}
+    while more := {d for g in wanted for d in DEPENDS[g]} - wanted:
+        wanted |= more
+    return wanted
+
+
+@dataclass(frozen=True)
+class Replayer:
+    """What is known about one model before any episode."""
+
+    model: RobotModel
+    structure: Structure
+    limits: Limits
+    effort_sigma: np.ndarray
+    findings: tuple[str, ...]
+    frames: tuple[frames.Frame, ...]
+
+    @staticmethod
+    def of(model: RobotModel) -> Replayer:
+        """Prepare a model: tuning values out, structure, limits, lint."""
+        structure = Structure(model)
+        limit = limits.assemble(model, structure)
+        findings = tuple(lint(model, structure, limit))
+        tuning = model.card.model.tuning if model.card else []
+        for name in tuning:
+            getattr(model.mj, f"dof_{name}")[:] = 0
+        sigma = limits.effort_sigma(model, structure, limit.effort)
+        return Replayer(model, structure, limit, sigma, findings, frames.find(model, structure))
+
+
+class Worker:
+    """One thread's way to turn trajectories into quantities for one model."""
+
+    def __init__(self, replayer: Replayer) -> None:
+        self.replayer = replayer
+        self.engine = Engine(replayer.model.mj)
+        self.binder = Binder(replayer.model, replayer.structure)
+        self._finder: contact.ContactFinder | None = None
+
+    def quantities(self, trajectory: Trajectory, groups: Collection[str]) -> Quantities:
+        """Everything the checks that need `groups` will read."""
+        replayer = self.replayer
+        try:
+            bound = self.binder.bind(trajectory)
+        except FormatError as error:
+            everything = dict.fromkeys(("joints", "limits", "qpos", "position", "target", *DEPENDS), str(error))
+            return Quantities(
+                trajectory, np.arange(len(trajectory)), trajectory.time, missing=everything,
+                model_findings=replayer.findings,
+            )  # fmt: skip
+        wanted, missing = closure(groups), {}
+        motion = self._motion(bound) if "motion" in wanted else None
+        found = self._contacts(bound, motion, missing) if motion and "contacts" in wanted else None
+        ee = jacobian = None
+        if motion and "ee" in wanted:
+            ee, jacobian = self._end_effectors(bound, trajectory, motion, missing)
+        effort = self._effort(bound, motion, found, ee, jacobian, missing) if motion and "effort" in wanted else None
+        measured = self._measured(bound, missing) if "measured_effort" in wanted else None
+        if bound.target is None:
+            missing["target"] = "the recording has no commanded joint positions"
+        return Quantities(
+            trajectory=trajectory.with_notes(*bound.data_notes), frame=bound.frame, time=bound.time,
+            joints=bound.joints, limits=replayer.limits, qpos=bound.qpos, position=self._position(bound),
+            target=bound.target, motion=motion, effort=effort, measured_effort=measured, ee=ee, contacts=found,
+            binding_notes=bound.notes, model_findings=replayer.findings, engine_warnings=self.engine.warnings(),
+            missing=missing,
+        )  # fmt: skip
+
+    def _position(self, bound: Bound) -> np.ndarray:
+        mj, structure = self.replayer.model.mj, self.replayer.structure
+        out = np.full((len(bound.frame), mj.nv), np.nan)
+        one = structure.dof >= 0
+        out[:, structure.dof[one]] = bound.qpos[:, mj.jnt_qposadr[one]]
+        return out
+
+    def _motion(self, bound: Bound) -> Motion:
+        return estimate(self.replayer.model.mj, bound.time, bound.qpos, bound.qvel)
+
+    def _contacts(self, bound: Bound, motion: Motion, missing: dict[str, str]) -> Contacts | None:
+        if self.replayer.model.collision_block:
+            missing["contacts"] = self.replayer.model.collision_block
+            return None
+        self._finder = self._finder or contact.ContactFinder(self.replayer.model, self.replayer.structure)
+        return self._finder.find(bound.qpos, motion.sigma_qpos, bound.joints.evidence)
+
+    def _end_effectors(self, bound: Bound, trajectory: Trajectory, motion: Motion, missing: dict[str, str]):
+        if not self.replayer.frames:
+            missing["ee"] = "no end-effector frame is declared for this robot"
+            return None, None
+        return frames.end_effectors(
+            self.engine, self.replayer.structure, self.replayer.frames, bound, trajectory, motion, self.replayer.limits
+        )
+
+    def _effort(self, bound: Bound, motion: Motion, found: Contacts | None, ee, jacobian, missing) -> Effort | None:
+        model = self.replayer.model
+        if model.torque_block:
+            missing["effort"] = model.torque_block
+            return None
+        nv, shape = model.mj.nv, motion.qacc.shape
+        needed, gravity, sigma = np.empty(shape), np.empty(shape), np.empty(shape)
+        sweep_inverse(
+            self.engine.handles, bound.qpos, motion.qvel, motion.qacc, motion.sigma_qacc, np.empty((nv, nv)),
+            needed, gravity, sigma,
+        )  # fmt: skip
+        # Dry friction acts against the motion by up to `frictionloss`; its share is unknown, so it is spread.
+        dry = model.mj.dof_frictionloss
+        per_payload = np.full(shape, np.nan)
+        if ee and jacobian is not None:
+            # A point mass m at the frame needs J_vᵀ m (a − g): linear in m.
+            acceleration = next(iter(ee.values())).linear_acceleration - model.mj.opt.gravity
+            per_payload = np.einsum("tij,ti->tj", jacobian[:, 0, :3], acceleration)
+        quiet = found is None
+        return Effort(
+            needed=needed, gravity=gravity, damping=model.mj.dof_damping * motion.qvel,
+            sigma=np.sqrt(sigma**2 + self.replayer.effort_sigma**2 + dry**2), per_payload=per_payload,
+            in_contact=np.zeros(shape[0], bool) if quiet else contact.touching(found, shape[0]),
+        )  # fmt: skip
+
+    def _measured(self, bound: Bound, missing: dict[str, str]) -> MeasuredEffort | None:
+        if bound.effort is None:
+            missing["measured_effort"] = "the recording has no effort in N m"
+            return None
+        known = np.isfinite(bound.effort).all(axis=0)
+        raw = np.ascontiguousarray(bound.effort[:, known])
+        segment = segments(bound.time)
+        samples = window_samples(float(np.median(np.diff(bound.time))), WINDOW)
+        out, var = np.zeros((4, *raw.shape)), np.zeros((2, 4, len(raw)))
+        fit(bound.time, segment, raw, raw, False, 0.0, samples, False, ORDER, out, var)
+        smooth, sigma = np.full_like(bound.effort, np.nan), np.full(bound.effort.shape[1], np.nan)
+        smooth[:, known] = out[0]
+        sigma[known] = sample_noise(raw, bound.time, segment) * np.sqrt(np.median(var[0, 0]))
+        return MeasuredEffort(bound.effort, smooth, sigma, bound.effort_evidence)
+
+
+def prepare(model: RobotModel) -> Replayer:
+    """Everything that depends only on the model."""
+    if model.mj.nq > 4096:
+        raise ModelError(f"{model.label}: {model.mj.nq} coordinates; at most 4096 are handled")
+    return Replayer.of(model)
