@@ -75,7 +75,8 @@ def within(seconds):
 
 
 def files_of(path: Path) -> list[Path]:
-    return [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    """Data and metadata; a TOML mapping is the user's own, and what is wrong in it is a UsageError."""
+    return [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.suffix != ".toml")
 
 
 def test_there_are_formats_and_their_names_are_unique():
