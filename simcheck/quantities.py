@@ -183,6 +183,7 @@ class Quantities:
         position: (T, nv) joint positions by degree of freedom; nan for free and ball joints.
         model_findings: what the model lint found, one sentence each; errors first.
         engine_warnings: engine warnings by name.
+        duplicate_of: earlier episode of the dataset with the same numbers, if any.
         missing: why a group is None, by its name.
     """
 
@@ -202,6 +203,7 @@ class Quantities:
     binding_notes: tuple[str, ...] = ()
     model_findings: tuple[str, ...] = ()
     engine_warnings: dict[str, int] = field(default_factory=dict)
+    duplicate_of: str = ""
     missing: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -83,7 +83,7 @@ class Engine:
 
     def warnings(self) -> dict[str, int]:
         """Engine warnings raised so far, by name (indices move between versions, names do not)."""
-        names = [w.name for w in mujoco.mjtWarning if w.name != "mjNWARNING"]
+        names = [n for n in mujoco.mjtWarning.__members__ if n != "mjNWARNING"]
         return {n: int(self.data.warning[i].number) for i, n in enumerate(names) if self.data.warning[i].number}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import mujoco
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from simcheck.flags import Evidence, weakest
 from simcheck.physics.bind import Bound
@@ -116,10 +116,7 @@ def _rows(poses: Poses | None, frame: np.ndarray) -> Poses | None:
 
 def _quaternions(rotation: np.ndarray) -> np.ndarray:
     """(T, 3, 3) rotation matrices to (T, 4) wxyz."""
-    out = np.empty((len(rotation), 4))
-    for t, matrix in enumerate(np.ascontiguousarray(rotation.reshape(-1, 9))):
-        mujoco.mju_mat2Quat(out[t], matrix)
-    return out
+    return Rotation.from_matrix(rotation).as_quat(scalar_first=True)
 
 
 def _smallest_singular_value(jac: np.ndarray, reach: float) -> np.ndarray:

@@ -1,0 +1,122 @@
+"""What a run leaves behind: one result per episode, and the run as a whole. Plain data that pickles."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from simcheck.flags import Flag, Outcome, Severity, Status, worst
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeResult:
+    """All answers about one episode.
+
+    Attributes:
+        episode: its name.
+        frames: frames in the recording.
+        duration: [s].
+        fingerprint: sha256 of its numbers.
+        task: language instruction, if any.
+        robot: label of the model it was judged with.
+        model: sha256 of that model; empty if none was bound.
+        outcomes: one per selected check, sorted by code.
+        notes: what binding assumed: inferred units, joints held at home.
+        highlights: largest share of a limit that was used, by what: {"effort": 0.62, "velocity": 0.4}.
+    """
+
+    episode: str
+    frames: int
+    duration: float
+    fingerprint: str
+    task: str
+    robot: str
+    model: str
+    outcomes: tuple[Outcome, ...]
+    notes: tuple[str, ...] = ()
+    highlights: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def flags(self) -> list[Flag]:
+        """Every flag, FLAGGED and UNDECIDED."""
+        return [f for o in self.outcomes for f in o.flags]
+
+    @property
+    def verdict(self) -> Status:
+        """The answer that needs most attention, remarks of severity INFO left out."""
+        judged = [o.status for o in self.outcomes if o.status is Status.CRASHED or not _is_remark(o)]
+        return worst(judged)
+
+    @property
+    def score(self) -> float:
+        """How urgently a person should look; 0 for nothing. Orders "watch these first".
+
+        Each flag counts by severity and status, and by how far outside the limit it is:
+        w · (1 + min(|margin|, 3)), w = 8, 2, ½ for error, warning, info, a quarter where undecided.
+        """
+        weight = {Severity.ERROR: 8.0, Severity.WARNING: 2.0, Severity.INFO: 0.5}
+        total = 0.0
+        for flag in self.flags:
+            share = 1.0 if flag.status is Status.FLAGGED else 0.25
+            margin = min(abs(flag.margin), 3.0) if flag.margin == flag.margin else 0.0
+            total += weight[flag.severity] * share * (1 + margin)
+        return total
+
+
+def _is_remark(outcome: Outcome) -> bool:
+    return bool(outcome.flags) and all(f.severity is Severity.INFO for f in outcome.flags)
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What is needed to repeat a run, and what it says about the run as a whole. No absolute paths."""
+
+    dataset: str
+    format: str
+    robot: str
+    simcheck: str
+    engine: str
+    config: str  # hash
+    models: tuple[str, ...]  # sha256 of every model used
+    model_findings: tuple[str, ...]
+    dataset_flags: tuple[Flag, ...]  # what is wrong with the dataset as a whole
+    seconds: float
+    interrupted: bool
+    total: int  # episodes the dataset has
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A finished (or interrupted) run."""
+
+    info: RunInfo
+    episodes: tuple[EpisodeResult, ...]
+
+    @property
+    def verdicts(self) -> Counter[Status]:
+        """Number of episodes by verdict."""
+        return Counter(e.verdict for e in self.episodes)
+
+    @property
+    def flags(self) -> list[Flag]:
+        """Every flag of dataset and episodes, in order."""
+        return [*self.info.dataset_flags, *(f for e in self.episodes for f in e.flags)]
+
+    @property
+    def watch_first(self) -> list[EpisodeResult]:
+        """Episodes with flags, the most urgent first."""
+        flagged = [e for e in self.episodes if e.score > 0]
+        return sorted(flagged, key=lambda e: (-e.score, e.episode))
+
+    def exit_code(self, fail_on: Severity | None) -> int:
+        """0 nothing at or above `fail_on`; 1 findings; 3 incomplete or nothing assessable; 130 interrupted."""
+        if self.info.interrupted:
+            return 130
+        verdicts = self.verdicts
+        if verdicts[Status.CRASHED] or verdicts[Status.SKIPPED] == len(self.episodes):
+            return 3
+        order = list(Severity)
+        bad = [f for f in self.flags if f.status is Status.FLAGGED]
+        if fail_on is not None and any(order.index(f.severity) <= order.index(fail_on) for f in bad):
+            return 1
+        return 0

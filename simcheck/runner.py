@@ -1,0 +1,221 @@
+"""One episode through all selected checks. The only place where formats, physics and checks meet."""
+
+from __future__ import annotations
+
+import hashlib
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from simcheck.config import Config
+from simcheck.errors import InputError
+from simcheck.flags import Evidence, Finding, Flag, Outcome, Skipped, Status
+from simcheck.formats import Dataset
+from simcheck.physics.model import ENGINE, RobotModel, load, load_embedded
+from simcheck.physics.replay import Replayer, Worker, prepare
+from simcheck.quantities import Quantities
+from simcheck.results import EpisodeResult
+from simcheck.trajectory import Note, SimState, TimeBase, Trajectory
+
+UNREADABLE = "D101"
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Everything that stays the same over a run; shared by all threads.
+
+    Attributes:
+        config: checks and tolerances.
+        robot: card name or model file; empty if the data brings its own models.
+        assets: folder of meshes for embedded models.
+    """
+
+    config: Config
+    robot: str = ""
+    assets: Path | None = None
+
+
+class Runner:
+    """One thread's runner: engines by model, reused from episode to episode."""
+
+    def __init__(self, judge: Judge, shared: dict[str, Replayer]) -> None:
+        self.judge, self.shared = judge, shared
+        self.modules = judge.config.modules()
+        self.groups = {g for m in self.modules for g in m.NEEDS}
+        self._workers: dict[str, Worker] = {}
+
+    def run(self, dataset: Dataset, episode: str) -> EpisodeResult:
+        """Read, replay and judge one episode; nothing it does stops the others."""
+        return self.judged(dataset, episode)[0]
+
+    def judged(self, dataset: Dataset, episode: str) -> tuple[EpisodeResult, Quantities | None]:
+        """The result together with the quantities it was judged on; None where the episode was unreadable."""
+        try:
+            trajectory = dataset.read(episode)
+        except InputError as error:
+            return self._unreadable(episode, error), None
+        q, model = self._quantities(trajectory)
+        outcomes = tuple(self._outcome(module, q, model) for module in self.modules)
+        return self._result(q, model, outcomes), q
+
+    def _quantities(self, trajectory: Trajectory) -> tuple[Quantities, RobotModel | None]:
+        try:
+            worker = self._worker(trajectory.sim)
+        except InputError as error:
+            return _without_model(trajectory, str(error)), None
+        if worker is None:
+            return _without_model(trajectory, "no robot was given; name one with --robot"), None
+        return worker.quantities(trajectory, self.groups), worker.replayer.model
+
+    def _worker(self, sim: SimState | None) -> Worker | None:
+        """The engine for this episode: its own model if it brings one and the user names none."""
+        if self.judge.robot:
+            key, build = self.judge.robot, lambda: load(self.judge.robot, self.judge.assets)
+        elif sim is not None:
+            text, assets = sim.model_xml, sim.asset_root
+            key, build = hashlib.sha256(text.encode()).hexdigest(), lambda: load_embedded(text, assets)
+        else:
+            return None
+        if key not in self._workers:
+            self._workers = {k: w for k, w in list(self._workers.items())[-3:]}  # an engine holds 15 MB
+            self._workers[key] = Worker(self._replayer(key, build))
+        return self._workers[key]
+
+    def _replayer(self, key: str, build: Callable[[], RobotModel]) -> Replayer:
+        if key not in self.shared:
+            self.shared[key] = prepare(build())
+        return self.shared[key]
+
+    def _outcome(self, module: ModuleType, q: Quantities, model: RobotModel | None) -> Outcome:
+        for group in module.NEEDS:
+            if getattr(q, group) is None:
+                return Outcome(module.CODE, module.NAME, Status.SKIPPED, q.missing.get(group, f"no {group}"))
+        try:
+            answers = list(module.check(q, self.judge.config.tolerance(module)))
+        except Exception as error:  # a defect of the check, never of the data
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+            return Outcome(module.CODE, module.NAME, Status.CRASHED, reason)
+        findings = [a for a in answers if isinstance(a, Finding)]
+        skips = [a for a in answers if isinstance(a, Skipped)]
+        reason = "; ".join(s.reason for s in skips)
+        flags = tuple(self._flag(module, f, q, model) for f in findings)
+        if flags:
+            return Outcome(
+                module.CODE, module.NAME, min((f.status for f in flags), key=list(Status).index), reason, flags
+            )
+        whole = any(not s.partly for s in skips)
+        return Outcome(module.CODE, module.NAME, Status.SKIPPED if whole else Status.CLEAN, reason)
+
+    def _flag(self, module: ModuleType, f: Finding, q: Quantities, model: RobotModel | None) -> Flag:
+        time = q.trajectory.time
+        first, last = (int(np.clip(n, 0, max(len(time) - 1, 0))) for n in f.frames)
+        times = (float(time[first]), float(time[last])) if len(time) else (np.nan, np.nan)
+        margin = (f.limit - f.value) / abs(f.limit) if f.limit else np.nan
+        return Flag(
+            episode=q.trajectory.episode, code=module.CODE, name=module.NAME, severity=module.SEVERITY,
+            status=f.status, frames=f.frames, times=times, place=f.place, value=f.value, limit=f.limit,
+            margin=margin, interval=f.interval, unit=f.unit, evidence=f.evidence, message=f.message,
+            remedy=f.remedy, engine=ENGINE, model=model.sha256 if model else "", config=self.judge.config.sha256,
+        )  # fmt: skip
+
+    def _result(self, q: Quantities, model: RobotModel | None, outcomes: tuple[Outcome, ...]) -> EpisodeResult:
+        t = q.trajectory
+        return EpisodeResult(
+            episode=t.episode, frames=len(t), duration=float(t.time[-1] - t.time[0]) if len(t) else 0.0,
+            fingerprint=t.fingerprint, task=t.task, robot=model.label if model else "",
+            model=model.sha256 if model else "", outcomes=outcomes, notes=q.binding_notes, highlights=highlights(q),
+        )  # fmt: skip
+
+    def _unreadable(self, episode: str, error: InputError) -> EpisodeResult:
+        """An episode that could not be read: D101 says why, everything else was not judged."""
+        note = Note(UNREADABLE, episode, str(error))
+        trajectory = Trajectory(episode, np.zeros(0), TimeBase.NOMINAL, notes=(note,))
+        q = _without_model(trajectory, "the episode could not be read")
+        skipped = "the episode could not be read"
+        outcomes = tuple(
+            self._outcome(m, q, None) if m.CODE == UNREADABLE else Outcome(m.CODE, m.NAME, Status.SKIPPED, skipped)
+            for m in self.modules
+        )
+        return self._result(q, None, outcomes)
+
+
+def _without_model(trajectory: Trajectory, reason: str) -> Quantities:
+    groups = ("joints", "limits", "qpos", "position", "target", "motion", "effort", "measured_effort", "ee", "contacts")
+    return Quantities(trajectory, np.arange(len(trajectory)), trajectory.time, missing=dict.fromkeys(groups, reason))
+
+
+def highlights(q: Quantities) -> dict[str, float]:
+    """Largest share of each limit that the episode used, over joints and frames."""
+    out: dict[str, float] = {}
+    if q.joints is None or q.limits is None:
+        return out
+    judged = q.joints.robot & q.joints.observed
+    pairs = {"velocity": q.motion and q.motion.qvel, "effort": q.effort and q.effort.needed}
+    for name, value in pairs.items():
+        limit = getattr(q.limits, name)
+        use = judged & np.isfinite(limit)
+        if value is not None and use.any():
+            out[name] = float(np.max(np.abs(value[:, use]) / limit[use]))
+    if q.contacts is not None:
+        listed = [k in ("self", "arms") and not p for k, p in zip(q.contacts.kind, q.contacts.permanent, strict=True)]
+        near = np.array(listed, bool)[q.contacts.pair] if len(q.contacts.pair) else np.zeros(0, bool)
+        if near.any():
+            out["clearance"] = float(q.contacts.dist[near].min())
+    return out
+
+
+def dataset_flags(dataset: Dataset, config: Config) -> tuple[Flag, ...]:
+    """What the reader found wrong with the dataset as a whole, as flags without an episode."""
+    modules = {m.CODE: m for m in config.modules()}
+    out = []
+    for note in dataset.notes:
+        module = modules.get(note.code)
+        if module:
+            out.append(
+                Flag(
+                    episode="",
+                    code=module.CODE,
+                    name=module.NAME,
+                    severity=module.SEVERITY,
+                    status=Status.FLAGGED,
+                    frames=(0, 0),
+                    times=(np.nan, np.nan),
+                    place=note.place,
+                    value=np.nan,
+                    limit=np.nan,
+                    margin=np.nan,
+                    interval=(np.nan, np.nan),
+                    unit="",
+                    evidence=Evidence.MEASURED,
+                    message=note.message,
+                    remedy="",
+                    engine=ENGINE,
+                    model="",
+                    config=config.sha256,
+                )  # fmt: skip
+            )
+    return tuple(out)
+
+
+def mark_duplicates(results: list[EpisodeResult], config: Config) -> list[EpisodeResult]:
+    """Give every episode whose numbers equal an earlier one's the answer of D113."""
+    module = next((m for m in config.modules() if m.CODE == "D113"), None)
+    if module is None:
+        return results
+    first: dict[str, str] = {}
+    out = []
+    for r in results:
+        original = first.setdefault(r.fingerprint, r.episode) if r.fingerprint else r.episode
+        if original != r.episode:
+            trajectory = Trajectory(r.episode, np.arange(r.frames), TimeBase.NOMINAL)
+            q = Quantities(trajectory, np.arange(r.frames), trajectory.time, duplicate_of=original)
+            runner = Runner(Judge(config), {})
+            outcome = runner._outcome(module, q, None)
+            r = replace(r, outcomes=tuple(outcome if o.code == "D113" else o for o in r.outcomes))
+        out.append(r)
+    return out
