@@ -142,9 +142,7 @@ def _fps(info: Mapping[str, Any]) -> float:
 def _chunk_size(info: Mapping[str, Any]) -> int:
     size = info.get("chunks_size", 1000)
     if type(size) is not int or size < 1:
-        raise FormatError(
-            f"{INFO}: chunks_size is {size!r:.40}; expected a whole number above 0, usually 1000"
-        )
+        raise FormatError(f"{INFO}: chunks_size is {size!r:.40}; expected a whole number above 0, usually 1000")
     return size
 
 
@@ -177,9 +175,7 @@ def _table_rows(root: Path) -> Iterator[dict[str, Any]]:
     """Rows of the v3 episodes table, without its hundred columns of statistics."""
     files = [f for f in walk(root, "meta/episodes") if f.endswith(".parquet")]
     if not files:
-        raise FormatError(
-            "meta/episodes: holds no Parquet file; expected meta/episodes/chunk-000/file-000.parquet"
-        )
+        raise FormatError("meta/episodes: holds no Parquet file; expected meta/episodes/chunk-000/file-000.parquet")
     for file in files:
         yield from read_table(root, file, _EPISODE_COLUMNS).to_pylist()
 
@@ -196,9 +192,7 @@ def _episodes(
             found = f"row {number}: episode_index is {row.get('episode_index')!r:.40}"
             notes.append(Note("D114", place, f"{found}; expected 0, 1, …; the row is ignored"))
         elif index in out:
-            notes.append(
-                Note("D114", place, f"row {number}: episode {index} is listed twice; the first row is used")
-            )
+            notes.append(Note("D114", place, f"row {number}: episode {index} is listed twice; the first row is used"))
         else:
             out[index] = _episode(index, row, template, major, chunk_size)
     if not out:

@@ -35,12 +35,8 @@ _CARTESIAN_SLICE = re.compile(
     r"(^|[._/])(eef|ee|tcp|end_effector|cartesian)([._/]|$)|^base_(pos|position|rot|rotation|pose|quat)",
     re.IGNORECASE,
 )
-_AXES = frozenset(("x", "y", "z", "w", "roll", "pitch", "yaw", "theta")) | {
-    a + b for a in "rwq" for b in "wxyz"
-}
-_UNINFORMATIVE = re.compile(
-    r"(motor|dim|state|action|q|element|value|col|column|feature|channel)?[ _.-]?\d+", re.I
-)
+_AXES = frozenset(("x", "y", "z", "w", "roll", "pitch", "yaw", "theta")) | {a + b for a in "rwq" for b in "wxyz"}
+_UNINFORMATIVE = re.compile(r"(motor|dim|state|action|q|element|value|col|column|feature|channel)?[ _.-]?\d+", re.I)
 
 
 class Role(Enum):
@@ -86,11 +82,7 @@ def parse_feature(key: str, entry: Any, slices: Mapping[str, Any]) -> tuple[Feat
     if not isinstance(entry, dict) or not str(entry.get("dtype", "")).startswith(VECTOR_TYPES):
         return None, []
     shape = entry.get("shape")
-    if (
-        not isinstance(shape, list)
-        or not all(type(n) is int and 0 < n < 1 << 20 for n in shape)
-        or len(shape) > 1
-    ):
+    if not isinstance(shape, list) or not all(type(n) is int and 0 < n < 1 << 20 for n in shape) or len(shape) > 1:
         return None, [Note("D114", place, f"shape is {shape!r}; expected one positive integer, such as [7]")]
     width = shape[0] if shape else 1
     names, notes = _names(key, entry.get("names"), width, place)
@@ -150,16 +142,10 @@ def _names(key: str, raw: Any, width: int, place: str) -> tuple[tuple[str, ...] 
     if width == 1 and len(names) != 1:
         return None, []  # writers put any text there for scalars
     if len(names) != width:
-        message = (
-            f"{len(names)} names for {width} numbers per frame; taken as unnamed: {key}[0]…[{width - 1}]"
-        )
+        message = f"{len(names)} names for {width} numbers per frame; taken as unnamed: {key}[0]…[{width - 1}]"
         return None, [Note("D114", place, message)]
     twice = sorted({n for n in names if names.count(n) > 1})
-    notes = (
-        [Note("D114", place, f"names appear twice: {', '.join(twice)}; a joint needs one column")]
-        if twice
-        else []
-    )
+    notes = [Note("D114", place, f"names appear twice: {', '.join(twice)}; a joint needs one column")] if twice else []
     return tuple(names), notes
 
 
@@ -181,9 +167,7 @@ def _sliced(names: tuple[str, ...], slices: Mapping[str, Any]) -> tuple[tuple[st
         start, end = _range(entry)
         columns = range(start, end)
         if not 0 <= start < end <= len(names) or not taken.isdisjoint(columns):
-            message = (
-                f"slice {name!r} is {start}:{end}; expected a range of its own within 0:{len(names)}; ignored"
-            )
+            message = f"slice {name!r} is {start}:{end}; expected a range of its own within 0:{len(names)}; ignored"
             notes.append(Note("D114", "meta/modality.json", message))
             continue
         taken.update(columns)
@@ -204,8 +188,6 @@ def _units(entry: Mapping[str, Any], width: int, place: str) -> tuple[tuple[str,
     units = tuple(known_unit(u) if isinstance(u, str) else UNKNOWN for u in said)
     strange = sorted({str(s) for s, u in zip(said, units, strict=True) if u == UNKNOWN and s != UNKNOWN})
     if len(units) != width or strange:
-        message = (
-            f"units {strange or len(units)} for {width} numbers per frame; those not understood are unknown"
-        )
+        message = f"units {strange or len(units)} for {width} numbers per frame; those not understood are unknown"
         return (units if len(units) == width else (UNKNOWN,) * width), [Note("D114", place, message)]
     return units, []

@@ -220,8 +220,7 @@ def _global_stats(table: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, lis
     keys = [c[len("stats/") : -len("/mean")] for c in (table[0] if table else ()) if c.endswith("/mean")]
     for key in keys:
         low, high, mean, std, count = (
-            np.array([row[f"stats/{key}/{n}"] for row in table])
-            for n in ("min", "max", "mean", "std", "count")
+            np.array([row[f"stats/{key}/{n}"] for row in table]) for n in ("min", "max", "mean", "std", "count")
         )
         total = count.sum()
         centre = (mean * count).sum(0) / total
