@@ -90,7 +90,7 @@ def open_dataset(path: Path | str, options: ReadOptions | None = None) -> Datase
         raise FormatError(f"{path}: does not exist; expected a dataset folder or file")
     formats = modules()
     for module in formats:
-        if module.sniff(path) and (options.mapping is None or module.NAME == "table"):
+        if module.NAME == "table" if options.mapping else module.sniff(path):
             return module.open_dataset(path, options)
     known = ", ".join(m.NAME for m in formats)
     raise FormatError(

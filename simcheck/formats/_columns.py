@@ -116,6 +116,10 @@ class Table:
         values = as_numbers(flat, place)
         return values.reshape(len(column), int(widths[0]))
 
+    def kinds(self) -> dict[str, str]:
+        """By column: "number", "list" (or text that reads as one), or "text"."""
+        return {name: _kind(self._table.column(i)) for i, name in enumerate(self.names())}
+
     def texts(self, key: str) -> list[str]:
         """One string per row."""
         return [str(value) for value in self._column(key).to_pylist()]
@@ -163,16 +167,29 @@ class Npz:
 
     def vectors(self, key: str) -> np.ndarray:
         """(T, n); (T, a, b) becomes (T, a·b)."""
-        array = self._array(key)
-        if array.dtype.kind not in "biuf":
-            raise FormatError(f"{self.place}: {key!r} holds {array.dtype}; expected numbers")
+        array = self._numbers(key)
         if array.ndim == 0:
             raise FormatError(f"{self.place}: {key!r} is one number; expected an array, time first")
-        return array.reshape(len(array), int(np.prod(array.shape[1:]))).astype(np.float64)
+        return array.reshape(len(array), int(np.prod(array.shape[1:])))
+
+    def scalars(self, key: str) -> np.ndarray:
+        """All numbers of an array, whatever its shape."""
+        return self._numbers(key).reshape(-1)
 
     def texts(self, key: str) -> list[str]:
         """An array of strings."""
         return [str(value) for value in self._array(key).reshape(-1)]
+
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and kind ("number" or "text") of every array."""
+        arrays = {name: self._array(name) for name in self._members}
+        return {n: (a.shape, "number" if a.dtype.kind in "biuf" else "text") for n, a in arrays.items()}
+
+    def _numbers(self, key: str) -> np.ndarray:
+        array = self._array(key)
+        if array.dtype.kind not in "biuf":
+            raise FormatError(f"{self.place}: {key!r} holds {array.dtype}; expected numbers")
+        return array.astype(np.float64)
 
     def _array(self, key: str) -> np.ndarray:
         _index(self.names(), key, self.place)
@@ -235,6 +252,14 @@ def _split(column: pa.ChunkedArray) -> pa.ChunkedArray:
     else:
         parts = pc.call_function("utf8_split_whitespace", [bare])
     return parts
+
+
+def _kind(column: pa.ChunkedArray) -> str:
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        return "number"
+    first = str(column[0].as_py()).strip() if len(column) else ""
+    return "list" if _is_list(kind) or (first.startswith("[") and first.endswith("]")) else "text"
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -152,16 +152,12 @@ def _refuse_link(group: h5py.Group, name: str, link: object) -> None:
         return
     # A soft link stays in the file only if nothing on its path leaves it; episodes have no use for one.
     kind = "a soft link" if isinstance(link, h5py.SoftLink) else "a link into another file"
-    raise RefusedError(
-        f"{_place(group)}/{name}: is {kind}, which is not followed; copy the data in its place"
-    )
+    raise RefusedError(f"{_place(group)}/{name}: is {kind}, which is not followed; copy the data in its place")
 
 
 def _refuse_outside(dataset: h5py.Dataset) -> None:
     if dataset.is_virtual:
-        raise RefusedError(
-            f"{_place(dataset)}: virtual dataset, its numbers lie in other files; copy them in"
-        )
+        raise RefusedError(f"{_place(dataset)}: virtual dataset, its numbers lie in other files; copy them in")
     if dataset.external:
         raise RefusedError(f"{_place(dataset)}: its numbers lie in an external file; copy them in")
 
@@ -174,8 +170,7 @@ def _refuse_bomb(dataset: h5py.Dataset) -> None:
         raise RefusedError(f"{_place(dataset)}: declares {declared} bytes; at most {MAX_BYTES} are read")
     if declared > SMALL_BYTES and declared > MAX_RATIO * stored:
         raise RefusedError(
-            f"{_place(dataset)}: {stored} stored bytes unpack to {declared}; "
-            f"expected at most {MAX_RATIO} times as many"
+            f"{_place(dataset)}: {stored} stored bytes unpack to {declared}; expected at most {MAX_RATIO} times as many"
         )
 
 

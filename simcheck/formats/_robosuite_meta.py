@@ -34,10 +34,7 @@ def prefixes(files: Sequence[str]) -> list[str]:
         return [""]
     folders = [Path(file).parent.as_posix() for file in files]
     enough = len(set(folders)) == len(files) and "." not in folders
-    return [
-        f"{folder if enough else os.path.splitext(file)[0]}/"
-        for folder, file in zip(folders, files, strict=True)
-    ]
+    return [f"{folder if enough else os.path.splitext(file)[0]}/" for folder, file in zip(folders, files, strict=True)]
 
 
 def survey(file: Path) -> tuple[list[str], str]:
@@ -45,9 +42,7 @@ def survey(file: Path) -> tuple[list[str], str]:
     with _hdf5.open_file(file) as opened:
         data = _hdf5.group_at(opened, "data")
         if data is None:
-            raise FormatError(
-                f"{file.name}: no group 'data'; found {', '.join(_hdf5.names(opened)[:8]) or 'nothing'}"
-            )
+            raise FormatError(f"{file.name}: no group 'data'; found {', '.join(_hdf5.names(opened)[:8]) or 'nothing'}")
         return _hdf5.names(data), robot_name(file_says(data)[0])
 
 

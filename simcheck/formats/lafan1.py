@@ -78,7 +78,7 @@ class Lafan1Dataset:
     options: ReadOptions
     single: Path | None  # the file the user named, which may be a link out of its folder
     format: str = "Unitree G1 motion CSV (LAFAN1)"
-    robot_type: str = "unitree_g1"
+    robot_type: str = "g1"
     notes: Sequence[Note] = ()
 
     def episodes(self) -> Sequence[str]:
@@ -111,7 +111,7 @@ class Lafan1Dataset:
 
 
 def _csv_names(folder: Path) -> list[str]:
-    return sorted((p.name for p in folder.iterdir() if p.suffix == ".csv"), key=natural_key)
+    return sorted((p.name for p in folder.iterdir() if p.suffix == ".csv" and p.is_file()), key=natural_key)
 
 
 def write_example(folder: Path) -> Path:

@@ -89,9 +89,7 @@ def open_dataset(path: Path, options: ReadOptions) -> RobosuiteDataset:
         demos |= {f"{prefix}{name}": Demo(file, relative, name) for name in names}
     if not demos:
         found = "; ".join(note.message for note in notes) or "no group below 'data'"
-        raise FormatError(
-            f"{path.name}: no demo to read ({found}); expected groups data/demo_0, data/demo_1, …"
-        )
+        raise FormatError(f"{path.name}: no demo to read ({found}); expected groups data/demo_0, data/demo_1, …")
     dataset = RobosuiteDataset(
         name=path.absolute().name,
         robot_type=robots.pop() if len(robots) == 1 else "",
@@ -133,17 +131,13 @@ class RobosuiteDataset:
     def read(self, episode: str) -> Trajectory:
         """One demo."""
         if episode not in self.demos:
-            raise FormatError(
-                f"{self.name}: no episode {episode!r}; it has {', '.join(self.episodes()[:5])}, …"
-            )
+            raise FormatError(f"{self.name}: no episode {episode!r}; it has {', '.join(self.episodes()[:5])}, …")
         demo = self.demos[episode]
         with _hdf5.open_file(demo.file) as opened:
             data = _hdf5.group_at(opened, "data")
             group = _hdf5.group_at(data, demo.group) if data is not None else None
             if data is None or group is None:
-                raise FormatError(
-                    f"{demo.relative}: no group data/{demo.group}; the file changed since it was opened"
-                )
+                raise FormatError(f"{demo.relative}: no group data/{demo.group}; the file changed since it was opened")
             found = _hdf5.datasets(group)
             place = f"{demo.relative}:data/{demo.group}"
             return _Reader(self, demo, data, group, found, place).trajectory(episode)
@@ -185,9 +179,7 @@ class _Reader:
 
     def _from_observations(self, episode: str, said: dict[str, Any], notes: list[Note]) -> Trajectory:
         if "states" in self.found:
-            notes.append(
-                Note("D114", f"{self.place}/states", "has no model_file to say what it means; not used")
-            )
+            notes.append(Note("D114", f"{self.place}/states", "has no model_file to say what it means; not used"))
         observed, more = read_observations(self.found, self.place, self.dataset.options)
         rate = lookup(said, "env_args", "env_kwargs", "control_freq")
         if not isinstance(rate, int | float) or rate <= 0:
@@ -224,9 +216,7 @@ class _Reader:
         if not names:
             return None
         joined = np.concatenate(list(values.values()), axis=1)
-        return make_channel(
-            self.dataset.options, name, names, joined, declared=[unit] * len(names), named=False
-        )
+        return make_channel(self.dataset.options, name, names, joined, declared=[unit] * len(names), named=False)
 
     def _assets(self) -> str:
         version = _hdf5.text(self.data, "repository_version")
@@ -282,9 +272,7 @@ def write_example(folder: Path) -> Path:
     time = np.arange(60) / 20.0
     with h5py.File(path, "w") as file:
         data = file.create_group("data")
-        data.attrs["env_args"] = (
-            '{"env_name": "Example", "env_kwargs": {"robots": "TwoHinges", "control_freq": 20}}'
-        )
+        data.attrs["env_args"] = '{"env_name": "Example", "env_kwargs": {"robots": "TwoHinges", "control_freq": 20}}'
         for number, rate in enumerate((1.0, 1.5)):  # rad/s
             amplitude = np.array([0.4, 0.3])
             qpos, qvel = (

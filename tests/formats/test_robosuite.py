@@ -247,28 +247,20 @@ def test_observations_serve_where_there_are_no_states(tmp_path):
 
 def test_libero_observations(tmp_path):
     half_turn = np.tile([0.0, 0.0, np.pi], (3, 1))
-    demo = read(
-        observed(tmp_path, joint_states=np.ones((3, 7)), ee_states=np.hstack([np.ones((3, 3)), half_turn]))
-    )
+    demo = read(observed(tmp_path, joint_states=np.ones((3, 7)), ee_states=np.hstack([np.ones((3, 3)), half_turn])))
     assert demo.position.names[0] == "joint_states[0]"
     np.testing.assert_allclose(demo.ee["ee"].quaternion[0], [0, 0, 0, 1], atol=1e-15)
     assert "20 Hz assumed" in demo.notes[0].message
 
 
 def test_states_of_another_simulator_are_refused_by_name(tmp_path):
-    path = write_demo(
-        tmp_path, **{"states": None, "states/articulation/robot/joint_position": np.zeros((6, 7))}
-    )
-    with pytest.raises(
-        FormatError, match=r"states: is a group with states/articulation/robot/joint_position"
-    ):
+    path = write_demo(tmp_path, **{"states": None, "states/articulation/robot/joint_position": np.zeros((6, 7))})
+    with pytest.raises(FormatError, match=r"states: is a group with states/articulation/robot/joint_position"):
         read(path)
 
 
 def test_states_nested_once_are_read(tmp_path):
-    assert read(
-        write_demo(tmp_path, **{"states": None, "states/states": np.zeros((6, 5))})
-    ).sim.state.shape == (6, 4)
+    assert read(write_demo(tmp_path, **{"states": None, "states/states": np.zeros((6, 5))})).sim.state.shape == (6, 4)
 
 
 def test_nothing_to_read_says_what_was_found(tmp_path):
@@ -297,20 +289,12 @@ def _virtual(demo: h5py.Group) -> None:
 
 
 HOSTILE = {
-    "is a link into another file": lambda demo: demo.__setitem__(
-        "states", h5py.ExternalLink(_other(demo), "/x")
-    ),
+    "is a link into another file": lambda demo: demo.__setitem__("states", h5py.ExternalLink(_other(demo), "/x")),
     "is a soft link": lambda demo: demo.__setitem__("states", h5py.SoftLink("/data")),
     "virtual dataset": _virtual,
-    "external file": lambda demo: demo.create_dataset(
-        "states", (2, 3), "f8", external=[(_other(demo), 0, 48)]
-    ),
-    "nothing was ever written": lambda demo: demo.create_dataset(
-        "states", (1 << 37, 8), "f8", chunks=(64, 8)
-    ),
-    "at most 200 times": lambda demo: demo.create_dataset(
-        "states", data=np.zeros((1 << 20, 9)), compression="gzip"
-    ),
+    "external file": lambda demo: demo.create_dataset("states", (2, 3), "f8", external=[(_other(demo), 0, 48)]),
+    "nothing was ever written": lambda demo: demo.create_dataset("states", (1 << 37, 8), "f8", chunks=(64, 8)),
+    "at most 200 times": lambda demo: demo.create_dataset("states", data=np.zeros((1 << 20, 9)), compression="gzip"),
     "holds objects": lambda demo: demo.create_dataset("states", data=["a", "b"], dtype=h5py.string_dtype()),
 }
 
