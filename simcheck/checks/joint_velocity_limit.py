@@ -6,10 +6,11 @@ What:
 How:
     |q̇_j| ± 2.5 σ_q̇,j > q̇_max,j        [rad/s, m/s]
     q̇ from the local quartic fit of the recorded positions (recorded velocities enter where they agree);
-    σ from sample noise and fit bias. Slowing the motion by s divides q̇ by s, so s = |q̇_j| / q̇_max,j.
+    σ from sample noise and fit bias. Slowing the motion by s divides q̇ by s, so s = (|q̇_j| + 2.5 σ) / q̇_max,j.
 
 Silent when:
-    no velocity limit is declared for the joint (MJCF has none; URDF and cards do).
+    no velocity limit is declared for the joint (MJCF has none; URDF and cards do); within 0.5 s of a teleport
+    of the joint (K105), which the fit would smear into a burst of speed.
 
 Fails to see:
     peaks shorter than the fit's window (0.5 s, at least 7 samples); limits that depend on position or torque.
@@ -25,8 +26,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcheck.decide import Signal, Span, not_judged
+from simcheck.decide import Signal, not_judged
 from simcheck.flags import Finding, Severity, Skipped
+from simcheck.kinematics import slower, spoiled
 from simcheck.quantities import Quantities, altered, example
 
 CODE = "K102"
@@ -44,7 +46,9 @@ class Tolerance:
 
 def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     """Find ranges in which a joint is too fast."""
-    assert q.joints and q.limits and q.motion
+    assert q.joints
+    assert q.limits
+    assert q.motion
     judged = q.joints.robot & q.joints.observed
     limit = np.where(judged, q.limits.velocity, np.nan) * tolerance.scale
     if not np.isfinite(limit).any():
@@ -53,15 +57,12 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     if reason := not_judged(q.joints.names, limit, judged):
         yield Skipped(reason, partly=True)
     speed = Signal(
-        value=np.abs(q.motion.qvel), sigma=q.motion.sigma_qvel, limit=limit, names=q.joints.names,
+        value=np.abs(q.motion.qvel), sigma=q.motion.sigma_qvel,
+        limit=np.where(spoiled(q), np.nan, limit), names=q.joints.names,
         unit=tuple(f"{u}/s" for u in q.joints.units), evidence=q.joints.evidence,
         what="speed", source=q.limits.source.get("velocity", ""),
     )  # fmt: skip
-
-    def slower(joint: int, span: Span) -> str:
-        return f"feasible if slowed {speed.value[span.worst, joint] / limit[joint]:.2f}×"
-
-    yield from speed.exceeding(q, slower)
+    yield from speed.exceeding(q, slower(speed, 1))
 
 
 def example_flagged() -> Quantities:
