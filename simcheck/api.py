@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -27,6 +26,7 @@ def check(
     options: ReadOptions | None = None,
     episodes: Sequence[str] = (),
     threads: int = 0,
+    on_start: Callable[[int], None] = lambda _: None,
     on_result: Callable[[EpisodeResult], None] = lambda _: None,
     stop: Event | None = None,
 ) -> Report:
@@ -40,6 +40,7 @@ def check(
         options: what the data does not say itself: units, asset folder, mapping.
         episodes: names of the episodes to check; all if empty.
         threads: 0 uses every core.
+        on_start: called with the number of episodes before the first.
         on_result: called after each episode.
         stop: set it to stop after the episodes under way; the report then says it was interrupted.
 
@@ -55,6 +56,7 @@ def check(
     findings = prepare(load(robot, options.assets)).findings if robot else ()
     chosen = _chosen(dataset, episodes)
     judge = Judge(config, robot, options.assets)
+    on_start(len(chosen))
     threads = threads or pool.default_threads()
     results = pool.run(lambda: open_dataset(path, options), chosen, judge, threads, on_result, stop)
     results = mark_duplicates(results, config)
@@ -64,7 +66,7 @@ def check(
         model_findings=findings, dataset_flags=dataset_flags(dataset, config),
         seconds=time.perf_counter() - start, interrupted=stop.is_set(), total=len(chosen),
     )  # fmt: skip
-    return Report(info, tuple(replace(r) for r in results))
+    return Report(info, tuple(results))
 
 
 def _chosen(dataset: Dataset, episodes: Sequence[str]) -> list[str]:

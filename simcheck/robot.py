@@ -18,9 +18,9 @@ from simcheck.errors import CardError, UsageError
 _HERE = Path(__file__).resolve().parent
 
 
-def shipped_folder(name: str) -> Path:
-    """Folder of shipped data: beside the package in a checkout, inside it in an installed wheel."""
-    checkout = _HERE.parent / name
+def shipped_folder(name: str, within: str = "") -> Path:
+    """Folder of shipped data: in the checkout (inside folder `within`), or inside an installed wheel."""
+    checkout = _HERE.parent / within / name
     return checkout if checkout.is_dir() else _HERE / f"_{name}"
 
 

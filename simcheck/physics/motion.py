@@ -279,7 +279,7 @@ def _columns(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray, list[tuple[
     """(qpos columns, qvel columns) of plain coordinates, and (qpos, qvel) address of each rotation."""
     q_plain, v_plain, rotations = [], [], []
     for j in range(model.njnt):
-        q, v, kind = int(model.jnt_qposadr[j]), int(model.jnt_dofadr[j]), model.jnt_type[j]
+        q, v, kind = int(model.jnt_qposadr[j]), int(model.jnt_dofadr[j]), int(model.jnt_type[j])
         if kind == mujoco.mjtJoint.mjJNT_FREE:
             q_plain += range(q, q + 3)
             v_plain += range(v, v + 3)
