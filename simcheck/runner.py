@@ -62,6 +62,14 @@ class Runner:
         outcomes = tuple(self._outcome(module, q, model) for module in self.modules)
         return self._result(q, model, outcomes), q
 
+    def replayer(self, trajectory: Trajectory) -> Replayer | None:
+        """What was prepared for this episode's model; None where there is no model or it does not load."""
+        try:
+            worker = self._worker(trajectory.sim)
+        except InputError:
+            return None
+        return worker.replayer if worker else None
+
     def _quantities(self, trajectory: Trajectory) -> tuple[Quantities, RobotModel | None]:
         try:
             worker = self._worker(trajectory.sim)
