@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from simcheck.errors import InputError
 from simcheck.flags import Outcome, Status
@@ -82,5 +84,7 @@ def _judged(runner: Runner, dataset: Dataset, episode: str) -> EpisodeResult:
     except InputError:
         raise
     except Exception as error:
-        outcome = Outcome("X901", "simcheck-crashed", Status.CRASHED, f"{type(error).__name__}: {error}")
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+        outcome = Outcome("X901", "simcheck-crashed", Status.CRASHED, reason)
         return EpisodeResult(episode, 0, 0.0, "", "", "", "", (outcome,))

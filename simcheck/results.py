@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from simcheck.flags import Flag, Outcome, Severity, Status, worst
 
+DATA_FAMILIES = "DX"  # families that judge the recording and the model, not the motion
+
 
 @dataclass(frozen=True, slots=True)
 class EpisodeResult:
@@ -43,9 +45,16 @@ class EpisodeResult:
 
     @property
     def verdict(self) -> Status:
-        """The answer that needs most attention, remarks of severity INFO left out."""
-        judged = [o.status for o in self.outcomes if o.status is Status.CRASHED or not _is_remark(o)]
-        return worst(judged)
+        """The answer that needs most attention, remarks of severity INFO left out.
+
+        An episode whose physics was not judged, though asked for, is SKIPPED, never CLEAN: a look at its
+        numbers alone (family D) clears nobody.
+        """
+        answer = worst([o.status for o in self.outcomes if o.status is Status.CRASHED or not _is_remark(o)])
+        physics = [o.status for o in self.outcomes if o.code[0] not in DATA_FAMILIES]
+        if answer is Status.CLEAN and physics and all(s is Status.SKIPPED for s in physics):
+            return Status.SKIPPED
+        return answer
 
     @property
     def score(self) -> float:

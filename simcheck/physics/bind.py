@@ -20,7 +20,7 @@ from simcheck.physics.motion import MIN_SAMPLES, segments
 from simcheck.physics.structure import Structure
 from simcheck.quantities import Joints
 from simcheck.robot import Gripper
-from simcheck.trajectory import NORMALISED, SI_FACTOR, UNKNOWN, Channel, Note, Trajectory
+from simcheck.trajectory import NORMALISED, SI_FACTOR, UNKNOWN, ActionKind, Channel, Trajectory
 
 _PREFIX = re.compile(r"^(observation\.(state|velocity|effort)|action|state)[./]")
 _SUFFIX = re.compile(r"[._/](pos|position|q|angle)$")
@@ -50,7 +50,6 @@ class Bound:
     effort_evidence: Evidence
     base_known: bool
     notes: tuple[str, ...]
-    data_notes: tuple[Note, ...]
 
 
 class _Columns:
@@ -91,12 +90,11 @@ class _Columns:
         return joints, grippers, unmatched
 
 
-def infer_unit(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
-    """Guess the common unit of hinge columns from their range; rad unless the numbers cannot be.
+def infer_unit(peak: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
+    """Guess the common unit of hinge columns from their largest magnitudes; rad unless the numbers cannot be.
 
     ±100 normalisation saturates at exactly 100; degrees fill the joint ranges once divided by 57.3.
     """
-    peak = np.nanmax(np.abs(values), axis=0)
     bound = np.maximum(np.abs(low), np.abs(high))
     bound = np.where(np.isfinite(bound), bound, 2 * np.pi)
     if np.all(peak <= 1.1 * bound + 0.1):
@@ -146,7 +144,7 @@ class Binder:
             frame=keep, time=trajectory.time[keep], qpos=np.ascontiguousarray(state[keep, : mj.nq]),
             qvel=np.ascontiguousarray(state[keep, mj.nq :]), effort=self._state_effort(trajectory, keep), target=None,
             joints=self.structure.joints(known, [Evidence.MEASURED] * mj.nv, Evidence.MEASURED),
-            effort_evidence=Evidence.MEASURED, base_known=True, notes=notes, data_notes=(),
+            effort_evidence=Evidence.MEASURED, base_known=True, notes=notes,
         )  # fmt: skip
 
     def _state_effort(self, trajectory: Trajectory, keep: np.ndarray) -> np.ndarray | None:
@@ -166,11 +164,11 @@ class Binder:
             raise FormatError(
                 f"none of the columns {', '.join(position.names[:8])}… is a joint of {self.model.label}; known: {known}"
             )
-        data_notes = self._unmatched(position, unmatched)
+        notes += self._unmatched(position, unmatched)
         evidence = [Evidence.INFERRED] * mj.nv
         observed = np.zeros(mj.nv, bool)
         qpos = np.tile(structure.home, (len(trajectory), 1))
-        self._fill(position, joints, grippers, qpos, observed, evidence, notes)
+        self._fill(position, trajectory.action, joints, grippers, qpos, observed, evidence, notes)
         base = self._base(trajectory, qpos, observed, evidence, notes)
         self._couple(qpos, observed, evidence)
         finite = np.isfinite(qpos).all(axis=1)
@@ -184,21 +182,20 @@ class Binder:
             qvel=self._rates(trajectory.velocity, keep), effort=self._rates(trajectory.effort, keep),
             target=self._targets(trajectory, position, keep), joints=joint_facts,
             effort_evidence=trajectory.effort.evidence if trajectory.effort else Evidence.MEASURED,
-            base_known=base is not Evidence.INFERRED, notes=(*notes, *more), data_notes=data_notes,
+            base_known=base is not Evidence.INFERRED, notes=(*notes, *more),
         )  # fmt: skip
 
-    def _unmatched(self, channel: Channel, unmatched: list[str]) -> tuple[Note, ...]:
+    def _unmatched(self, channel: Channel, unmatched: list[str]) -> list[str]:
         if not unmatched:
-            return ()
+            return []
         listed = ", ".join(unmatched[:8]) + ("…" if len(unmatched) > 8 else "")
-        text = f"{len(unmatched)} of {len(channel.names)} position columns are no joint of {self.model.label}: {listed}"
-        return (Note("D108", "position", text),)
+        return [f"{len(unmatched)} of {len(channel.names)} columns are no joint of {self.model.label}: {listed}"]
 
     def _fill(
-        self, channel: Channel, joints: list[tuple[int, int]], grippers: list[tuple[int, Gripper]],
-        qpos: np.ndarray, observed: np.ndarray, evidence: list[Evidence], notes: list[str],
+        self, channel: Channel, action: Channel | None, joints: list[tuple[int, int]],
+        grippers: list[tuple[int, Gripper]], qpos: np.ndarray, observed: np.ndarray, evidence: list[Evidence], notes: list[str],
     ) -> None:  # fmt: skip
-        units, guessed = self._units(channel, joints)
+        units, guessed = self._units(channel, joints, action)
         if guessed:
             notes.append(f"unit of position not declared: inferred {guessed} from its range")
         for column, j in joints:
@@ -215,8 +212,10 @@ class Binder:
         for column, gripper in grippers:
             self._fill_gripper(channel, column, gripper, qpos, observed, evidence)
 
-    def _units(self, channel: Channel, joints: list[tuple[int, int]]) -> tuple[dict[int, str], str]:
-        """Unit by column, and the guess that filled the undeclared ones."""
+    def _units(
+        self, channel: Channel, joints: list[tuple[int, int]], action: Channel | None
+    ) -> tuple[dict[int, str], str]:
+        """Unit by column, and the guess that filled the undeclared ones; targets of the same name help to guess."""
         units = {c: channel.units[c] for c, _ in joints}
         open_columns = [(c, self.structure.dof[j]) for c, j in joints if units[c] == UNKNOWN]
         hinges = [(c, v) for c, v in open_columns if self.structure.units[v] == "rad"]
@@ -224,11 +223,15 @@ class Binder:
             return {**units, **{c: "m" for c, _ in open_columns}}, "m" if open_columns else ""
         columns, dofs = [c for c, _ in hinges], [v for _, v in hinges]
         limits = self.structure.range[dofs]
-        guess = infer_unit(channel.values[:, columns], limits[:, 0], limits[:, 1])
+        peak = np.nanmax(np.abs(channel.values[:, columns]), axis=0, initial=0)
+        if action is not None and set(action.names) >= {channel.names[c] for c in columns}:
+            at = [action.names.index(channel.names[c]) for c in columns]
+            peak = np.maximum(peak, np.nanmax(np.abs(action.values[:, at]), axis=0, initial=0))
+        guess = infer_unit(peak, limits[:, 0], limits[:, 1])
         units.update(dict.fromkeys(columns, guess))
         units.update({c: "m" for c, v in open_columns if v not in dofs})
         if guess == "m100":  # LeRobot's grippers run 0…100 where the other joints run −100…100
-            for c, v in hinges:
+            for c, _ in hinges:
                 name = words(channel.names[c])
                 if name.endswith("gripper") and np.nanmin(channel.values[:, c]) >= -1:
                     units[c] = "percent"
@@ -299,11 +302,11 @@ class Binder:
     def _targets(self, trajectory: Trajectory, position: Channel, keep: np.ndarray) -> np.ndarray | None:
         """Commanded joint positions where `action` has the columns of `position`, in the same units."""
         action = trajectory.action
-        if action is None or trajectory.action_kind != "absolute joint target":
+        if action is None or trajectory.action_kind is not ActionKind.ABS_JOINT:
             return None
         out = np.full((len(keep), self.model.mj.nv), np.nan)
         joints, _, _ = self.columns.match(position)
-        units, _ = self._units(position, joints)
+        units, _ = self._units(position, joints, action)
         by_name = {name: c for c, name in enumerate(action.names)}
         for column, j in joints:
             unit, at = units.get(column, UNKNOWN), by_name.get(position.names[column])

@@ -8,7 +8,6 @@ model's half extent is the lever of joint j, so the second term is an upper boun
 
 from __future__ import annotations
 
-import mujoco
 import numpy as np
 
 from simcheck.decide import COVERAGE

@@ -50,7 +50,8 @@ def _inertia(model: RobotModel, structure: Structure) -> Iterator[str]:
         elif mass < 1e-9 and inertia.max() > 1e-9:
             yield f"error: body {name} has inertia but no mass"
         elif inertia[0] + inertia[1] < inertia[2] * (1 - 1e-3):
-            yield f"error: inertia of {name} breaks the triangle inequality: {inertia[0]:.3g} + {inertia[1]:.3g} < {inertia[2]:.3g} kg m²"
+            low, middle, high = inertia
+            yield f"error: inertia of {name} breaks the triangle inequality: {low:.3g} + {middle:.3g} < {high:.3g} kg m²"
     yield from _placeholders(model, np.flatnonzero(moving))
 
 
@@ -80,7 +81,8 @@ def _mass(model: RobotModel) -> Iterator[str]:
     for b in np.flatnonzero((volume > 1e-5) & (model.mj.body_mass > 0.05)):
         density = model.mj.body_mass[b] / volume[b]
         if not DENSITY[0] <= density <= DENSITY[1]:
-            yield f"warning: {model.body_name(b)} has {density:.3g} kg/m³ over its collision shapes; expected {DENSITY[0]:g} to {DENSITY[1]:g}"
+            expected = f"{DENSITY[0]:g} to {DENSITY[1]:g}"
+            yield f"warning: {model.body_name(b)} has {density:.3g} kg/m³ over its collision shapes; expected {expected}"
 
 
 def _collision_volume(mj: mujoco.MjModel) -> np.ndarray:
@@ -149,4 +151,5 @@ def _stiff_servo(model: RobotModel) -> Iterator[str]:
         v = mj.jnt_dofadr[mj.actuator_trnid[a, 0]]
         kv, inertia = -float(mj.actuator_biasprm[a, 2]), float(mj.dof_M0[v])
         if inertia > 0 and kv * h / inertia > 2:
-            yield f"warning: servo {mj.actuator(a).name}: kv·h/M = {kv * h / inertia:.3g} > 2, unstable with the Euler integrator"
+            ratio = kv * h / inertia
+            yield f"warning: servo {mj.actuator(a).name}: kv·h/M = {ratio:.3g} > 2, unstable with the Euler integrator"

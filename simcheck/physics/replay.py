@@ -20,7 +20,7 @@ from simcheck.physics.model import RobotModel
 from simcheck.physics.motion import ORDER, WINDOW, estimate, fit, sample_noise, segments, window_samples
 from simcheck.physics.structure import Structure
 from simcheck.quantities import Contacts, Effort, Limits, MeasuredEffort, Motion, Quantities
-from simcheck.trajectory import Trajectory
+from simcheck.trajectory import Note, Trajectory
 
 # What has to be computed before what.
 DEPENDS = {
@@ -76,9 +76,12 @@ class Worker:
         try:
             bound = self.binder.bind(trajectory)
         except FormatError as error:
-            everything = dict.fromkeys(("joints", "limits", "qpos", "position", "target", *DEPENDS), str(error))
+            reason = "the recording could not be bound to the robot: see D108"
+            everything = dict.fromkeys(("joints", "limits", "qpos", "position", "target", *DEPENDS), reason)
+            note = Note("D108", "position", str(error))
+            unbound = trajectory.with_notes(note) if trajectory.position is not None or trajectory.sim else trajectory
             return Quantities(
-                trajectory, np.arange(len(trajectory)), trajectory.time, missing=everything,
+                unbound, np.arange(len(trajectory)), trajectory.time, missing=everything,
                 model_findings=replayer.findings,
             )  # fmt: skip
         wanted, missing = closure(groups), {}
@@ -92,7 +95,7 @@ class Worker:
         if bound.target is None:
             missing["target"] = "the recording has no commanded joint positions"
         return Quantities(
-            trajectory=trajectory.with_notes(*bound.data_notes), frame=bound.frame, time=bound.time,
+            trajectory=trajectory, frame=bound.frame, time=bound.time,
             joints=bound.joints, limits=replayer.limits, qpos=bound.qpos, position=self._position(bound),
             target=bound.target, motion=motion, effort=effort, measured_effort=measured, ee=ee, contacts=found,
             binding_notes=bound.notes, model_findings=replayer.findings, engine_warnings=self.engine.warnings(),
