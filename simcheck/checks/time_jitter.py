@@ -16,7 +16,7 @@ Fails to see:
     whether the stamp or the sampling is irregular: both look alike; stamps that were smoothed afterwards.
 
 References:
-    peers 6 (σ/μ > 0.1). Real controller logs at 100 Hz have 0.09, a jittery 1 kHz log 0.16.
+    peers 6 (σ/μ > 0.1). Real controller logs at 100 Hz have 0.09, a jittery 1 kHz log 0.14.
 """
 
 from __future__ import annotations
