@@ -69,9 +69,8 @@ def _unanswered(q: Quantities, values: np.ndarray, place: str, tolerance: Tolera
     allowed = tolerance.commanded * span_of(action.values)
     fresh = fresh_rows(values)
     last = np.r_[fresh[1:], len(time)] - 1
-    for a, b in zip(fresh, last, strict=True):  # runs of identical rows; few are long
-        if time[b] - time[a] < tolerance.duration:
-            continue
+    long = time[last] - time[fresh] >= tolerance.duration
+    for a, b in zip(fresh[long], last[long], strict=True):  # runs of identical rows
         seen = (time[a : b + 1] <= time[b] - tolerance.lag).nonzero()[0]
         told = span_of(action.values[a + seen]) > allowed
         if told.any():
