@@ -105,7 +105,7 @@ def spoiled(q: Quantities) -> np.ndarray:
     reach = max(SPOILED_ROWS, round(SPOILED / q.dt)) if q.dt > 0 else SPOILED_ROWS
     total = np.cumsum(np.concatenate([np.zeros((1, jump.shape[1]), int), jump]), axis=0)
     t = np.arange(len(jump))
-    return np.greater(total[np.minimum(t + reach + 1, len(jump))], total[np.maximum(t - reach, 0)]).astype(bool)
+    return total[np.minimum(t + reach + 1, len(jump))] - total[np.maximum(t - reach, 0)] > 0
 
 
 def spoiled_rows(q: Quantities) -> np.ndarray:
