@@ -11,6 +11,7 @@ part is itself an estimate; ±2.5σ is what the coverage test holds to ≥ 95 %.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -105,10 +106,15 @@ class Signal:
     def _message(self, c: int, w: int, half: float, limit: float, sure: bool, outside: bool, more: int) -> str:
         unit = self.unit[c]
         text = f"{self.what} of {self.names[c]} is {self.value[w, c]:.3g} ± {half:.2g} {unit}, limit {limit:.3g} {unit}"
-        text += f" ({self.source})" if self.source else ""
+        text += f" ({_short(self.source)})" if self.source else ""
         if not sure:
             text += ": its unit or an input is only inferred" if outside else ": the interval straddles the limit"
         return text + (f"; {more} more ranges" if more > 0 else "")
+
+
+def _short(source: str) -> str:
+    """The first clause of a citation: a flag names its source, the robot's page quotes it whole."""
+    return re.split(r"[;:,(]", source)[0].strip()[:80]
 
 
 def not_judged(names: tuple[str, ...], limit: np.ndarray, judged: np.ndarray) -> str:

@@ -21,7 +21,7 @@ import mujoco
 import numpy as np
 
 from simcheck.errors import ModelError, UsageError
-from simcheck.robot import RobotCard, find_card, shipped_folder
+from simcheck.robot import RobotCard, find_card, read_card, shipped_folder
 
 COMPILE_TIMEOUT = 90  # [s] wall time of the compiling child
 ENGINE = f"mujoco {mujoco.__version__}"
@@ -63,7 +63,7 @@ class RobotModel:
 
 
 def load(robot: str, assets: Path | None = None) -> RobotModel:
-    """The model called `robot`: a card's name, or a path to MJCF or URDF.
+    """The model called `robot`: a card's name, a folder holding a card, or a path to MJCF or URDF.
 
     Raises:
         UsageError: no such card or file.
@@ -74,7 +74,8 @@ def load(robot: str, assets: Path | None = None) -> RobotModel:
         if not path.is_file():
             raise UsageError(f"{robot}: no such model file")
         return _load_file(path, label=path.name, card=None, roots=[assets] if assets else [])
-    return load_card(find_card(robot), assets)
+    card = read_card(path) if (path / "card.toml").is_file() else find_card(robot)
+    return load_card(card, assets)
 
 
 def load_card(card: RobotCard, assets: Path | None = None) -> RobotModel:
