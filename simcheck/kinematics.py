@@ -35,9 +35,14 @@ def by_unit(joints: Joints, rad: float, m: float) -> np.ndarray:
     return np.where(np.array(joints.units) == "m", m, rad)
 
 
+def is_gripper(name: str) -> bool:
+    """Whether a joint or a body belongs to a gripper, by its name."""
+    return bool(_GRIPPER.search(name))
+
+
 def grippers(joints: Joints) -> np.ndarray:
     """(nv,) bool: by its name a joint of a gripper, which stays short of its target when it holds something."""
-    return np.array([bool(_GRIPPER.search(name)) for name in joints.names], dtype=bool)
+    return np.array([is_gripper(name) for name in joints.names], dtype=bool)
 
 
 def steps(q: Quantities) -> np.ndarray:
@@ -110,7 +115,7 @@ def spoiled(q: Quantities) -> np.ndarray:
 
 def spoiled_rows(q: Quantities) -> np.ndarray:
     """(T,) bool: some joint's derivatives are spoiled, and with them every torque and Cartesian rate."""
-    return spoiled(q).any(axis=1)
+    return np.any(spoiled(q), axis=1)
 
 
 def slower(signal: Signal, order: int) -> Callable[[int, Span], str]:

@@ -7,7 +7,7 @@ What:
 How:
     √(x² + y²) ± 2.5 σ > reach + tolerance        [m]
     in the base frame. Datasheets measure reach horizontally, up to the wrist or the flange: straight up, a Panda's
-    flange is 1.19 m from its base though its reach is 0.855 m.
+    flange is about 1.1 m from its base though its reach is 0.855 m.
 
 Silent when:
     the card has no reach.
