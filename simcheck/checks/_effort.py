@@ -18,7 +18,7 @@ from simcheck.decide import COVERAGE
 from simcheck.kinematics import spoiled_rows
 from simcheck.quantities import Quantities, altered
 
-SLOWER = 1.01 ** np.arange(234)  # factors tried, 1 … 10.2; slower than that is another task
+SLOWER = np.unique(np.ceil(100 * 1.01 ** np.arange(232)) / 100)  # factors tried, 1 … 10; slower is another task
 RISING = 1e-9  # [N m/kg] below this a payload does not matter
 
 
@@ -97,7 +97,7 @@ def slowing(worst: Callable[[float], float], limit: float) -> float:
 
 def slowing_text(factor: float, otherwise: str) -> str:
     """The remedy as a sentence."""
-    return otherwise if np.isnan(factor) else f"feasible if slowed {np.ceil(100 * factor) / 100:.2f}×"
+    return otherwise if np.isnan(factor) else f"feasible if slowed {factor:.2f}×"
 
 
 def example_needing(needed: np.ndarray, gravity: np.ndarray | None = None) -> Quantities:
