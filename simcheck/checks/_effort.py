@@ -18,7 +18,7 @@ from simcheck.decide import COVERAGE
 from simcheck.kinematics import spoiled_rows
 from simcheck.quantities import Quantities, altered
 
-SLOWER = np.unique(np.ceil(100 * 1.01 ** np.arange(232)) / 100)  # factors tried, 1 … 10; slower is another task
+SLOWER = np.unique(np.round(1.01 ** np.arange(232), 2))  # factors tried, 1 … 10; slower is another task
 RISING = 1e-9  # [N m/kg] below this a payload does not matter
 
 
