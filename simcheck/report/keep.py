@@ -75,7 +75,7 @@ def _words(e: EpisodeEvidence) -> dict[str, Any]:
 
 
 def _evidence(words: dict[str, Any], arrays: Any) -> EpisodeEvidence:
-    values, band, time = np.float32(arrays["values"]), np.float32(arrays["band"]), arrays["time"]
+    values, band, time = arrays["values"].astype(np.float32), arrays["band"].astype(np.float32), arrays["time"]
     if values.shape != (len(words["tracks"]), len(time)) or band.shape != values.shape:
         raise ValueError(f"tracks have shape {values.shape}; expected ({len(words['tracks'])}, {len(time)})")
     tracks = tuple(

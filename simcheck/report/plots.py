@@ -77,8 +77,8 @@ def path(x: np.ndarray, y: np.ndarray) -> str:
 def _ribbon(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
     """Closed path around an interval; gaps are bridged."""
     ok = np.isfinite(low) & np.isfinite(high)
-    if ok.sum() < 2:
-        return ""
+    if not ok.any():
+        return "M0 0z"
     return path(np.concatenate([x[ok], x[ok][::-1]]), np.concatenate([high[ok], low[ok][::-1]])) + "z"
 
 
@@ -160,9 +160,9 @@ def lanes(flags: Sequence[Flag], origin: float, duration: float) -> Markup:
         for flag in sorted((f for f in flags if f.code == code), key=lambda f: f.status is Status.FLAGGED):
             if (span := _span(flag, origin, x)) is not None:
                 title = plain(f"{flag.code} {flag.place}, {when(flag, origin)}: {flag.status.value}", 120)
-                marks += Markup('<rect class="mark {}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>').format(
-                    flag.status.value, span[0], LANE * row + 4, span[1], LANE - 6, title
-                )  # fmt: skip
+                marks += Markup(
+                    '<rect class="mark {}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>'
+                ).format(flag.status.value, span[0], LANE * row + 4, span[1], LANE - 6, title)
     return Markup(
         '<div class="axes lanes"><svg class="labels" width="60" height="{h}" aria-hidden="true">{labels}</svg>'
         '<svg class="area" width="100%" height="{h}" role="img"><svg class="stretch" width="100%" height="{h}" '
@@ -197,10 +197,9 @@ def picture(pose: Pose, alt: str) -> Markup:
     out = Markup()
     for x1, y1, x2, y2, near, tinted in np.nan_to_num(pose.sticks).tolist():
         line = Markup('x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"').format(*(100 * v for v in (x1, y1, x2, y2)))
-        width = 9 + 5 * near
-        out += Markup('<line class="halo" {0} stroke-width="{1:.1f}"/><line class="bone{2}" {0} stroke-width="{3:.1f}"/>').format(
-            line, width + 5, " hot" if tinted else "", width
-        )  # fmt: skip
+        width, style = 9 + 5 * near, " hot" if tinted else ""
+        out += Markup('<line class="halo" {} stroke-width="{:.1f}"/>').format(line, width + 5)
+        out += Markup('<line class="bone{}" {} stroke-width="{:.1f}"/>').format(style, line, width)
         out += Markup('<circle class="knob" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>').format(100 * x1, 100 * y1, width / 3)
     return Markup('<svg class="figure" viewBox="0 0 400 300" role="img" aria-label="{}">{}</svg>').format(alt, out)
 
