@@ -18,6 +18,7 @@ from simcheck.flags import Evidence
 from simcheck.quantities import Joints, Quantities
 
 STEP = 3.0  # [1] a step is a teleport from this many times what the velocity limit allows: two lost frames make 3
+STALL = 0.01  # [s] pause of a logger that is allowed for: a 1 kHz log of a Panda repeats rows and loses 8.8 ms
 HOLD = 0.1  # [s] longest period of a sample-and-hold sensor that is allowed for (10 Hz state, faster log)
 ISOLATED = 5.0  # [1] a teleport stands this far above its neighbours; a recording in wrong units does not
 NEIGHBOURS = 4  # steps on either side
@@ -54,7 +55,7 @@ def steps(q: Quantities) -> np.ndarray:
 def allowed_steps(q: Quantities, factor: float = STEP) -> np.ndarray:
     """(T, nv) largest step that is still no teleport [rad, m].
 
-    With a velocity limit: factor · q̇_max · max(Δt, period of the joint's own updates, at most 0.1 s).
+    With a velocity limit: factor · q̇_max · max(Δt, 10 ms, period of the joint's own updates, at most 0.1 s).
     Without: the largest of 10 × the 95th percentile of its steps, 8 rad/s · Δt (1 m/s · Δt) and 0.2 rad (20 mm).
     """
     assert q.joints
@@ -62,7 +63,7 @@ def allowed_steps(q: Quantities, factor: float = STEP) -> np.ndarray:
     dt = np.diff(q.time, prepend=q.time[:1])[:, None]
     step = steps(q)
     velocity = q.limits.velocity if q.limits else np.full(step.shape[1], np.nan)
-    limited = factor * velocity * np.maximum(dt, _update_period(step, q.time))
+    limited = factor * velocity * np.maximum(np.maximum(dt, STALL), _update_period(step, q.time))
     usual = FREE_FACTOR * np.percentile(step, 95, axis=0) if len(step) else np.zeros(step.shape[1])
     rate = by_unit(q.joints, FREE_RATE["rad"], FREE_RATE["m"])
     least = by_unit(q.joints, FREE_STEP["rad"], FREE_STEP["m"])

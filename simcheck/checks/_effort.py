@@ -82,6 +82,13 @@ def slowed(terms: Sequence[np.ndarray], s: float) -> np.ndarray:
     return sum((term / s**k for k, term in enumerate(terms)), start=np.zeros_like(terms[0]))
 
 
+def certainty(q: Quantities) -> tuple[np.ndarray, np.ndarray]:
+    """(T, nv) each: the part of 2.5 σ that stays when slowed (model error) and the one that falls with 1/s²."""
+    assert q.effort
+    _, floor = static_at_least(q)
+    return COVERAGE * floor, COVERAGE * (q.effort.sigma - floor)
+
+
 def slowing(worst: Callable[[float], float], limit: float) -> float:
     """Smallest factor s from which on `worst(s)` stays within the limit; nan if no factor up to 10 does.
 

@@ -14,6 +14,7 @@ from simcheck.quantities import Contacts, Quantities
 
 MM = 1e3  # [mm/m]
 TOUCH = 1.0  # [mm] overlap of two links from which they collide; DexGraspNet rejects from 1 mm
+STEADY = 0.1  # [mm] a distance that varies less over an episode is how the model is made
 ROBOT = ("self", "arms")
 
 
@@ -43,7 +44,8 @@ class Overlap:
 def overlap(q: Quantities, kinds: Collection[str]) -> Overlap:
     """Pairs of these kinds that are not in contact by the model's own making.
 
-    Left out: pairs that overlap at the home pose too, and two parts of one gripper, which close on each other.
+    Left out: pairs that overlap at the home pose too; two parts of one gripper, which close on each other; pairs
+    of links whose distance the motion does not change (neighbours), unless they surely overlap.
     """
     assert q.contacts is not None
     c = q.contacts
@@ -56,7 +58,10 @@ def overlap(q: Quantities, kinds: Collection[str]) -> Overlap:
     place = (c.row[rows][order], column[order])
     depth[place] = -MM * c.dist[rows][order]
     sigma[place] = MM * c.sigma[rows][order]
-    return Overlap(pairs, depth, sigma)
+    changing = ~(np.ptp(depth, axis=0) < STEADY) if len(depth) else np.ones(len(pairs), bool)  # nan: not always near
+    surely = np.any(depth - COVERAGE * sigma > TOUCH, axis=0)
+    keep = changing | surely | np.array([c.kind[p] not in ROBOT for p in pairs], dtype=bool)
+    return Overlap(pairs[keep], depth[:, keep], sigma[:, keep])
 
 
 def _judged(c: Contacts, p: int, kinds: Collection[str]) -> bool:

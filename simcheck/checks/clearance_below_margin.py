@@ -9,7 +9,8 @@ How:
     per pair and range, its worst frame the closest.
 
 Silent when:
-    the pair may collide (C101, C102); it overlaps at the home pose; both bodies are parts of a gripper.
+    the pair may collide (C101, C102); it overlaps at the home pose; both bodies are parts of a gripper; the motion
+    does not change their distance (neighbouring links).
 
 Fails to see:
     approach between two frames; distances beyond what the model's contact margin lists.

@@ -16,7 +16,8 @@ Fails to see:
     soft objects, which really give; noise of the recorded object pose, which is not in σ.
 
 References:
-    5 mm: between 1 mm (DexGraspNet, rigid and synthetic) and 10 mm (DexGraspBench rejects beyond).
+    10 mm: DexGraspBench rejects beyond. Grasps in human demonstrations recorded in simulation (robosuite) sink
+    3–5 mm as a rule.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ NEEDS = ("contacts",)
 class Tolerance:
     """What a user may set."""
 
-    depth: float = 5.0  # [mm] objects give, and their recorded poses are known to millimetres
+    depth: float = 10.0  # [mm] DexGraspBench rejects beyond; soft grasps of a simulator sink 3–5 mm
 
 
 def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
@@ -55,8 +56,8 @@ def _apart(by: float) -> Quantities:
 
 
 def example_flagged() -> Quantities:
-    """A finger is 12 mm inside the cube, known to 2.5 mm."""
-    return _apart(-0.012)
+    """A finger is 15 mm inside the cube, known to 2.5 mm."""
+    return _apart(-0.015)
 
 
 def example_clean() -> Quantities:

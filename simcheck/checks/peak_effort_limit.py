@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simcheck.checks._effort import (
+    certainty,
     example_needing,
     judged_joints,
     judged_limit,
@@ -40,7 +41,7 @@ from simcheck.checks._effort import (
     slowing_text,
     too_heavy,
 )
-from simcheck.decide import COVERAGE, Signal, Span, not_judged
+from simcheck.decide import Signal, Span, not_judged
 from simcheck.flags import Evidence, Finding, Severity, Skipped, Status
 from simcheck.quantities import Quantities, example
 
@@ -74,13 +75,13 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
         unit=tuple("N m" if u == "rad" else "N" for u in q.joints.units), evidence=q.joints.effort_evidence,
         what="band-limited effort", source=q.limits.source.get("effort", ""),
     )  # fmt: skip
-    terms = parts(q, load)
+    terms, halves = parts(q, load), certainty(q)
 
     def slower(joint: int, span: Span) -> str:
         rows = slice(span.first, span.last + 1)
         here = [term[rows, joint] for term in terms]
-        half = COVERAGE * q.effort.sigma[rows, joint] if q.effort else 0.0
-        factor = slowing(lambda s: float(np.max(np.abs(slowed(here, s)) + half)), declared[joint])
+        sure, noise = (half[rows, joint] for half in halves)
+        factor = slowing(lambda s: float(np.max(np.abs(slowed(here, s)) + sure + noise / s**2)), declared[joint])
         held = float(np.max(np.abs(here[0])))
         return slowing_text(factor, f"no slowing helps: holding still alone needs {held:.3g} {free.unit[joint]}")
 

@@ -10,7 +10,8 @@ How:
 
 Silent when:
     the pair overlaps at the home pose too (how the model is made); both bodies are parts of a gripper by their
-    names (fingers close on each other); the model excludes the pair from collision.
+    names (fingers close on each other); the motion does not change their distance (neighbouring links) and they do
+    not surely overlap; the model excludes the pair from collision.
 
 Fails to see:
     collisions between two frames; cables, covers and tools that the model does not have.

@@ -5,11 +5,11 @@ What:
     single corrupt samples look like this.
 
 How:
-    |q_i − q_(i−1)| ± 2.5 √2 σ_q > 3 · q̇_max · max(Δt, h)        [rad, m]
-    h is the period at which the joint's value changes at all, at most 0.1 s (sample-and-hold sensors). Without a
-    velocity limit the bound is the largest of 10 × the 95th percentile of the joint's own steps, 8 rad/s · Δt
-    (1 m/s · Δt) and 0.2 rad (20 mm). The step must also stand 5 × above the median of the 8 steps around it: a
-    recording in wrong units or a merely fast motion does not jump.
+    |q_i − q_(i−1)| ± 2.5 √2 σ_q > 3 · q̇_max · max(Δt, h, 10 ms)        [rad, m]
+    h is the period at which the joint's value changes at all, at most 0.1 s (sample-and-hold sensors); 10 ms are
+    the pauses of fast loggers. Without a velocity limit the bound is the largest of 10 × the 95th percentile of the
+    joint's own steps, 8 rad/s · Δt (1 m/s · Δt) and 0.2 rad (20 mm). The step must also stand 5 × above the median
+    of the 8 steps around it: a recording in wrong units or a merely fast motion does not jump.
 
 Silent when:
     fewer than 3 frames. Derivative checks (K102–K104, K107, K108, F101–F107) leave out 0.5 s either side of every

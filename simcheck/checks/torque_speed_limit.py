@@ -29,7 +29,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simcheck.checks._effort import judged_joints, judged_limit, needed_at_least, parts, slowed, slowing, slowing_text
+from simcheck.checks._effort import (
+    certainty,
+    judged_joints,
+    judged_limit,
+    needed_at_least,
+    parts,
+    slowed,
+    slowing,
+    slowing_text,
+)
 from simcheck.decide import COVERAGE, Signal, Span
 from simcheck.flags import Finding, Severity, Skipped
 from simcheck.quantities import Quantities, altered, example
@@ -69,15 +78,17 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
         names=q.joints.names, unit=("1",) * len(stall), evidence=q.joints.effort_evidence,
         what="share of the torque–speed line", source=f"{source['effort']}; {source['velocity']}",
     )  # fmt: skip
-    terms = parts(q, load)
+    terms, halves = parts(q, load), certainty(q)
 
     def slower(joint: int, span: Span) -> str:
         rows = slice(span.first, span.last + 1)
-        here, v = [term[rows, joint] for term in terms], speed[rows, joint]
-        half = COVERAGE * use.sigma[rows, joint]
-        factor = slowing(
-            lambda s: float(np.max(np.abs(slowed(here, s)) / stall[joint] + v / s + half)), tolerance.scale
-        )
+        here, v = [term[rows, joint] for term in terms], (speed + COVERAGE * sigma_speed)[rows, joint]
+        sure, noise = (half[rows, joint] for half in halves)
+
+        def share(s: float) -> float:
+            return float(np.max((np.abs(slowed(here, s)) + sure + noise / s**2) / stall[joint] + v / s))
+
+        factor = slowing(share, tolerance.scale)
         return slowing_text(factor, "no slowing helps: holding still alone takes it")
 
     yield from use.exceeding(q, slower)

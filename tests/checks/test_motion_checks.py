@@ -184,6 +184,13 @@ class TestTeleport:
         q = replace(example(), time=time, position=np.stack([held, held], axis=1), motion=None)
         assert not findings("K105", q)
 
+    def test_a_pause_of_a_fast_logger_does_not_jump(self):
+        time = np.arange(3000) / 1000
+        position = 0.8 * np.sin(2 * np.pi * 0.4 * time)
+        position[500:509] = position[500]
+        q = replace(example(), time=time, position=np.stack([position, position], axis=1), motion=None)
+        assert not findings("K105", q)
+
     def test_a_turned_over_angle_is_named(self):
         (f,) = findings("K105", jumping(2 * np.pi))
         assert "unwrap" in f.remedy
@@ -310,7 +317,13 @@ class TestContacts:
         assert f.place == "upper_arm / hand"
 
     def test_an_overlap_within_the_shapes_error_is_undecided(self):
-        assert statuses("C101", contacts(dist=np.full(90, -0.002))) == [Status.UNDECIDED]
+        assert statuses("C101", contacts(dist=np.linspace(0.05, -0.002, 90))) == [Status.UNDECIDED]
+
+    def test_neighbours_at_a_constant_distance_are_judged_only_if_they_surely_overlap(self):
+        for code in ("C101", "C104"):
+            assert not findings(code, contacts(dist=np.full(90, -0.002)))
+            assert not findings(code, contacts(dist=np.full(90, 0.001)))
+        assert statuses("C101", contacts(dist=np.full(90, -0.01))) == [Status.FLAGGED]
 
     @pytest.mark.parametrize("change", [
         {"permanent": (True,)}, {"pairs": (("left_finger", "right_finger"),)}, {"kind": ("other",)},
@@ -325,7 +338,7 @@ class TestContacts:
             assert [c for c in ("C101", "C102", "C103", "C104", "C105") if findings(c, q)] == [code]
 
     def test_an_object_may_be_pressed(self):
-        assert not findings("C105", contacts(dist=np.full(90, -0.002), kind=("object",)))
+        assert not findings("C105", contacts(dist=np.full(90, -0.004), kind=("object",)))
 
     def test_no_contacts_is_clean(self):
         none = {"row": np.zeros(0, int), "pair": np.zeros(0, int), "dist": np.zeros(0), "sigma": np.zeros(0)}
