@@ -20,7 +20,7 @@ undershoot is worst until it is within its tolerance; now and then one is thrown
 Hulls more than 2 * over apart then never touch with the fitted shapes, and hulls that penetrate by clearly more than
 2 * under still do. tests/robots/test_shipped_models.py checks both in MuJoCo, at 10 mm.
 
-Usage: python tools/fit_collision_shapes.py MODEL.xml [--body NAME] [--over 4] [--under 4] [--kinds capsule box cylinder]
+Usage: python tools/fit_collision_shapes.py MODEL.xml [--body NAME] [--over 4] [--under 4] [--kinds capsule box]
 (tolerances in mm). Needs numpy, scipy, numba and mujoco.
 """
 
@@ -42,7 +42,9 @@ KINDS = {"capsule": CAPSULE, "cylinder": CYLINDER, "box": BOX}
 SAMPLES = 1200  # wanted number of sample points; their spacing follows from it
 HULL_DIRECTIONS = 4000  # hulls with more vertices are first reduced to their extreme points in this many directions
 BLOCKS_PER_SHAPE, MOVES_PER_BLOCK = 120, 40  # a block moves one shape while the others rest
-ROUNDS = 12  # per number of shapes: first each kind is tried at the worst place, then shapes are thrown out and put back
+ROUNDS = (
+    12  # per number of shapes: first each kind is tried at the worst place, then shapes are thrown out and put back
+)
 CYLINDER_HANDICAP = 1.25  # MuJoCo collides a cylinder 5-10 times slower than a capsule or a box: it must earn its place
 
 
@@ -222,7 +224,9 @@ def _propose(kind: int, shape: Array, size: float) -> Array:
 
 
 @njit(cache=True, fastmath=True)
-def _improve(kind: NDArray, shape: Array, normal: Array, offset: Array, samples: Array, over: float, seed: int) -> float:
+def _improve(
+    kind: NDArray, shape: Array, normal: Array, offset: Array, samples: Array, over: float, seed: int
+) -> float:
     """Random moves of the shapes in place, keeping every improvement of the cost. Returns the undershoot [m]."""
     np.random.seed(seed)
     k, n = len(shape), len(samples)
