@@ -6,6 +6,7 @@ Reading is by column (pyarrow, numpy): no Python per row.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Protocol
@@ -22,6 +23,8 @@ MAX_BYTES = 4 << 30  # what one file may unpack to
 MAX_RATIO = 200  # as in HDF5: logs compress 2–10 times, a bomb about 1000 times
 SMALL_BYTES = 64 << 20  # below this a high ratio harms nobody
 _NPY_HEADER = 1 << 16  # longer ones are refused by numpy too
+# What unpacking damaged or encrypted members raises.
+_DAMAGE = (ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 Column = str | int  # a name, or a number from 0
 
@@ -67,7 +70,8 @@ def read_csv(path: Path, *, header: bool, delimiter: str = ",") -> pa.Table:
                 csv.ReadOptions(use_threads=False, autogenerate_column_names=not header, block_size=16 << 20),
                 csv.ParseOptions(delimiter=delimiter),
             )
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
+        _ = table.column_names, str(table.schema)  # damaged names decode only now
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise FormatError(f"{path.name}: {_first_line(error)}; expected '{delimiter}' between columns") from error
     return table if header else table.rename_columns([str(i) for i in range(table.num_columns)])
 
@@ -76,7 +80,7 @@ def as_numbers(column: pa.ChunkedArray, place: str) -> np.ndarray:
     """(T,) float64; an empty cell becomes nan."""
     try:
         return column.cast(pa.float64()).to_numpy()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except pa.ArrowException as error:
         first = next((str(v) for v in column.slice(0, 1000).to_pylist() if not _is_number(v)), "")
         raise FormatError(f"{place}: holds {column.type} such as {first[:60]!r}; expected numbers") from error
 
@@ -199,7 +203,7 @@ class Npz:
                     _check_header(member, self._members[key], f"{self.place}: {key!r}")
                 with archive.open(self._members[key]) as member:
                     return np.lib.format.read_array(member, allow_pickle=False)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+        except _DAMAGE as error:
             raise FormatError(f"{self.place}: {key!r} cannot be read ({_first_line(error)})") from error
 
 
@@ -207,7 +211,7 @@ def _members(path: Path) -> dict[str, zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except _DAMAGE as error:
         raise FormatError(f"{path.name}: not an NPZ archive ({_first_line(error)})") from error
     declared, stored = sum(i.file_size for i in infos), max(1, sum(i.compress_size for i in infos))
     if declared > MAX_BYTES or (declared > SMALL_BYTES and declared > MAX_RATIO * stored):
@@ -237,9 +241,11 @@ def _read_parquet(path: Path) -> pa.Table:
         declared = sum(group.total_byte_size for group in groups)
         if declared > MAX_BYTES:
             raise RefusedError(f"{path.name}: unpacks to {declared} bytes; expected at most {MAX_BYTES}")
-        return file.read(use_threads=False)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        table = file.read(use_threads=False)
+        _ = table.column_names, str(table.schema)  # damaged names decode only now
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise FormatError(f"{path.name}: not readable Parquet ({_first_line(error)})") from error
+    return table
 
 
 def _split(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -40,6 +40,7 @@ def prefixes(files: Sequence[str]) -> list[str]:
 def survey(file: Path) -> tuple[list[str], str]:
     """Names of the demos of one file, and its robot."""
     with _hdf5.open_file(file) as opened:
+        _hdf5.refuse_endless_heap(file)
         data = _hdf5.group_at(opened, "data")
         if data is None:
             raise FormatError(f"{file.name}: no group 'data'; found {', '.join(_hdf5.names(opened)[:8]) or 'nothing'}")

@@ -211,7 +211,7 @@ class _Reader:
     def _channel(self, name: str, keys: Sequence[str], frames: int, unit: str) -> Channel | None:
         """Columns side by side; an array of another length is never zipped on by position."""
         arrays = {key: self.found[key] for key in keys if key in self.found}
-        values = {k: _hdf5.read(d, 2) for k, d in arrays.items() if len(d) == frames}
+        values = {k: _hdf5.read(d, 2) for k, d in arrays.items() if _hdf5.rows(d) == frames}
         names = [f"{key}[{i}]" for key, array in values.items() for i in range(array.shape[1])]
         if not names:
             return None
@@ -226,17 +226,17 @@ class _Reader:
         """What a reader that zips by position would have got wrong."""
         notes = []
         for key in ("actions", "joint_torques", "rewards", "dones", "joint_velocities", "gripper_actuations"):
-            if key in self.found and len(self.found[key]) != frames:
-                said = f"has {len(self.found[key])} rows, states have {frames}; not used"
+            if key in self.found and _hdf5.rows(self.found[key]) != frames:
+                said = f"has {_hdf5.rows(self.found[key])} rows, states have {frames}; not used"
                 notes.append(Note("D114", f"{self.place}/{key}", said))
         stream = "controller_info/"
-        rows = {len(d) for k, d in self.found.items() if k.startswith(stream) and d.ndim} - {frames}
+        rows = {_hdf5.rows(d) for k, d in self.found.items() if k.startswith(stream) and d.ndim} - {frames}
         if rows:
             said = f"streams of {', '.join(map(str, sorted(rows)))} rows, states have {frames}; not used"
             notes.append(Note("D114", f"{self.place}/{stream}", said))
-        declared = self.group.attrs.get("num_samples", frames)
-        if declared != frames:
-            notes.append(Note("D114", self.place, f"num_samples says {declared}, there are {frames} frames"))
+        declared = _hdf5.number(self.group, "num_samples")
+        if declared is not None and declared != frames:
+            notes.append(Note("D114", self.place, f"num_samples says {declared:g}, there are {frames} frames"))
         return notes
 
 

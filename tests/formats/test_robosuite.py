@@ -330,3 +330,34 @@ def test_truncated_and_locked_files_say_so(tmp_path):
     assert not robosuite.sniff(path)
     path.write_bytes(b"not hdf5")
     assert not robosuite.sniff(path)
+
+
+def test_a_text_heap_without_end_is_refused_before_it_hangs(tmp_path):
+    path = robosuite.write_example(tmp_path)
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"GCOL")
+    data[heap + 8] = 0xE9  # the heap's size: found by damaging bytes at random, the library never came back
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match="text heap at byte [0-9]+ has no end"):
+        robosuite.open_dataset(path, ReadOptions())
+
+
+def test_an_attribute_that_is_no_text_is_refused(tmp_path):
+    path = write_demo(tmp_path)
+    with h5py.File(path, "a") as file:
+        file["data/demo_0"].attrs["model_file"] = np.arange(3)
+    with pytest.raises(RefusedError, match=r"attribute 'model_file' is int64 of shape \(3,\); expected one text"):
+        read(path)
+
+
+def test_arrays_without_rows_are_not_taken_for_channels(tmp_path):
+    path = write_demo(tmp_path, joint_torques=3.0, rewards=h5py.Empty("f8"))
+    with h5py.File(path, "a") as file:
+        file["data/demo_0"].attrs["num_samples"] = 7
+    demo = read(path)
+    assert demo.effort is None
+    assert [note.message for note in demo.notes] == [
+        "has 0 rows, states have 6; not used",
+        "has 0 rows, states have 6; not used",
+        "num_samples says 7, there are 6 frames",
+    ]
