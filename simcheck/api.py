@@ -1,4 +1,9 @@
-"""The Python API: the same as the command line, returning frozen dataclasses."""
+"""The Python API: the same as the command line, returning frozen dataclasses.
+
+    report = simcheck.api.check("path/to/dataset", robot="panda")
+
+`Run` is for those who also want what the HTML report draws.
+"""
 
 from __future__ import annotations
 
@@ -13,60 +18,89 @@ from simcheck.errors import UsageError
 from simcheck.formats import Dataset, ReadOptions, open_dataset
 from simcheck.physics.model import ENGINE, load
 from simcheck.physics.replay import prepare
+from simcheck.report.evidence import EpisodeEvidence, collect
 from simcheck.results import EpisodeResult, Report, RunInfo
 from simcheck.robot import robot_names
-from simcheck.runner import Judge, dataset_flags, mark_duplicates
+from simcheck.runner import Judge, Runner, dataset_flags, mark_duplicates
 
 
-def check(
-    path: Path | str,
-    robot: str = "",
-    *,
-    config: Config | None = None,
-    options: ReadOptions | None = None,
-    episodes: Sequence[str] = (),
-    threads: int = 0,
-    on_start: Callable[[int], None] = lambda _: None,
-    on_result: Callable[[EpisodeResult], None] = lambda _: None,
-    stop: Event | None = None,
-) -> Report:
-    """Check a dataset.
-
-    Args:
-        path: dataset folder or file.
-        robot: name of a card or path of a model file; may be empty where the data brings its own models, or
-            where the dataset's own robot type is the name of a card.
-        config: which checks, which tolerances.
-        options: what the data does not say itself: units, asset folder, mapping.
-        episodes: names of the episodes to check; all if empty.
-        threads: 0 uses every core.
-        on_start: called with the number of episodes before the first.
-        on_result: called after each episode.
-        stop: set it to stop after the episodes under way; the report then says it was interrupted.
+def check(path: Path | str, robot: str = "", **settings: object) -> Report:
+    """Check a dataset; `settings` are those of Run and Run.report.
 
     Raises:
         InputError: the dataset or the model cannot be read.
         UsageError: a name that does not exist.
     """
-    start, config, stop = time.perf_counter(), config or Config(), stop or Event()
-    options = options or ReadOptions()
-    dataset = open_dataset(path, options)
-    robot = robot or (dataset.robot_type if dataset.robot_type in robot_names() else "")
-    # A robot that does not load is said before any episode is read.
-    findings = prepare(load(robot, options.assets)).findings if robot else ()
-    chosen = _chosen(dataset, episodes)
-    judge = Judge(config, robot, options.assets)
-    on_start(len(chosen))
-    threads = threads or pool.default_threads()
-    results = pool.run(lambda: open_dataset(path, options), chosen, judge, threads, on_result, stop)
-    results = mark_duplicates(results, config)
-    info = RunInfo(
-        dataset=dataset.name, format=dataset.format, robot=robot or "models of the dataset", simcheck=__version__,
-        engine=ENGINE, config=config.sha256, models=tuple(sorted({r.model for r in results if r.model})),
-        model_findings=findings, dataset_flags=dataset_flags(dataset, config),
-        seconds=time.perf_counter() - start, interrupted=stop.is_set(), total=len(chosen),
-    )  # fmt: skip
-    return Report(info, tuple(results))
+    running = {k: settings.pop(k) for k in ("threads", "on_start", "on_result", "stop") if k in settings}
+    return Run(path, robot, **settings).report(**running)  # pyright: ignore[reportArgumentType]
+
+
+class Run:
+    """One dataset to be checked, opened, with its robot prepared."""
+
+    def __init__(
+        self,
+        path: Path | str,
+        robot: str = "",
+        *,
+        config: Config | None = None,
+        options: ReadOptions | None = None,
+        episodes: Sequence[str] = (),
+    ) -> None:
+        """Open the dataset and the robot's model.
+
+        Args:
+            path: dataset folder or file.
+            robot: name of a card, folder of one, or path of a model file; may be empty where the data brings its
+                own models, or where the dataset's own robot type is the name of a card.
+            config: which checks, which tolerances.
+            options: what the data does not say itself: units, asset folder, mapping.
+            episodes: names of the episodes to check; all if empty.
+        """
+        self.path, self.options, self.config = path, options or ReadOptions(), config or Config()
+        self.dataset = open_dataset(path, self.options)
+        self.robot = robot or (self.dataset.robot_type if self.dataset.robot_type in robot_names() else "")
+        # A robot that does not load is said before any episode is read.
+        self.findings = prepare(load(self.robot, self.options.assets)).findings if self.robot else ()
+        self.episodes = _chosen(self.dataset, episodes)
+        self.judge = Judge(self.config, self.robot, self.options.assets)
+
+    def report(
+        self,
+        threads: int = 0,
+        *,
+        on_start: Callable[[int], None] = lambda _: None,
+        on_result: Callable[[EpisodeResult], None] = lambda _: None,
+        stop: Event | None = None,
+    ) -> Report:
+        """Judge every episode.
+
+        Args:
+            threads: 0 uses every core.
+            on_start: called with the number of episodes before the first.
+            on_result: called after each episode.
+            stop: set it to stop after the episodes under way; the report then says it was interrupted.
+        """
+        start, stop = time.perf_counter(), stop or Event()
+        on_start(len(self.episodes))
+        threads = threads or pool.default_threads()
+        results = pool.run(self._open, self.episodes, self.judge, threads, on_result, stop)
+        results = mark_duplicates(results, self.config)
+        info = RunInfo(
+            dataset=self.dataset.name, format=self.dataset.format, robot=self.robot or "models of the dataset",
+            simcheck=__version__, engine=ENGINE, config=self.config.sha256,
+            models=tuple(sorted({r.model for r in results if r.model})), model_findings=self.findings,
+            dataset_flags=dataset_flags(self.dataset, self.config), seconds=time.perf_counter() - start,
+            interrupted=stop.is_set(), total=len(self.episodes),
+        )  # fmt: skip
+        return Report(info, tuple(results))
+
+    def evidence(self, report: Report, episodes: int = 24) -> list[EpisodeEvidence]:
+        """What the HTML report draws of the most urgent episodes."""
+        return collect(self._open(), Runner(self.judge, {}), report.episodes, episodes)
+
+    def _open(self) -> Dataset:
+        return open_dataset(self.path, self.options)
 
 
 def _chosen(dataset: Dataset, episodes: Sequence[str]) -> list[str]:

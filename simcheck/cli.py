@@ -18,6 +18,9 @@ from simcheck import __version__
 from simcheck.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from simcheck.config import Config
+    from simcheck.flags import Severity
+    from simcheck.formats import ReadOptions
     from simcheck.results import Report
 
 app = typer.Typer(
@@ -89,9 +92,9 @@ def demo(out: Out = Path("out/demo"), threads: Threads = 0, quiet: bool = False)
 def report(out: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
     """Write report.html again from the results in a folder."""
     from simcheck import store
-    from simcheck.report import read_evidence, write_html
+    from simcheck.report import keep, write_html
 
-    write_html(store.read(out), read_evidence(out), out / "report.html")
+    write_html(store.read(out), keep.load(out / "evidence"), out / "report.html")
     typer.echo(f"wrote {out / 'report.html'}")
 
 
@@ -150,21 +153,24 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
-def _run(data, robot, out, options, episodes, config, threads, pictures, quiet) -> Report:  # noqa: ANN001
+def _run(
+    data: Path, robot: str, out: Path, options: ReadOptions, episodes: list[str], config: Config, threads: int,
+    pictures: int, quiet: bool,
+) -> Report:  # fmt: skip
     from simcheck import api, store
     from simcheck.progress import Progress
-    from simcheck.report import collect_evidence, summary_lines, write_html
+    from simcheck.report import keep, text, write_html
 
     with Progress(quiet or not sys.stderr.isatty()) as progress:
-        result = api.check(
-            data, robot, config=config, options=options, episodes=episodes, threads=threads,
-            on_start=progress.start, on_result=progress.advance,
-        )  # fmt: skip
+        run = api.Run(data, robot, config=config, options=options, episodes=episodes)
+        result = run.report(threads, on_start=progress.start, on_result=progress.advance)
     store.write(result, out)
-    evidence = collect_evidence(result, data, options, config, out, pictures)
+    evidence = run.evidence(result, pictures)
+    keep.save(evidence, out / "evidence")
     write_html(result, evidence, out / "report.html")
     if not quiet:
-        typer.echo("\n".join(summary_lines(result, out)))
+        files = [str(out / n) for n in ("report.html", "flags.jsonl", "episodes.parquet", "run.json")]
+        typer.echo("\n".join(text.lines(result, files)))
     return result
 
 
@@ -178,7 +184,7 @@ def _units(pairs: list[str]) -> dict[str, str]:
     return out
 
 
-def _config(path: Path | None, select: str, ignore: str):  # noqa: ANN202
+def _config(path: Path | None, select: str, ignore: str) -> Config:
     from dataclasses import replace
 
     from simcheck.config import Config, read_config
@@ -191,7 +197,7 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _severity(fail_on: FailOn):  # noqa: ANN202
+def _severity(fail_on: FailOn) -> Severity | None:
     from simcheck.flags import Severity
 
     return None if fail_on is FailOn.NEVER else Severity(fail_on.value)

@@ -24,7 +24,7 @@ MAY = {
     "store": LOW | {"results"},
     "report": DATA | {"results", "checks", "config", "runner", "store", "formats", "physics", "report", "pool"},
     "progress": {"flags", "results"},
-    "api": LOW | {"", "pool", "config", "formats", "physics", "results", "robot", "runner"},
+    "api": LOW | {"", "pool", "config", "formats", "physics", "report", "results", "robot", "runner"},
     "cli": None, "__init__": set(),
 }  # fmt: skip
 
