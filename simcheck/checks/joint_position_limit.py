@@ -5,7 +5,8 @@ What:
 
 How:
     max(q_min,j − q_j, q_j − q_max,j) ± 2.5 σ_q,j > tolerance        [rad, m]
-    The value reported is the overshoot beyond the end of the range; σ_q is the noise of one sample.
+    The value reported is the overshoot beyond the end of the range; σ_q is the noise of one sample. A sample that was
+    recorded inside the range is inside, however noisy.
 
 Silent when:
     no range is declared for the joint (continuous joints), or it is not in the recording.
@@ -57,9 +58,10 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     if reason := not_judged(q.joints.names, bound, judged):
         yield Skipped(reason, partly=True)
     sigma = q.motion.sigma_qpos if q.motion else np.zeros(len(judged))
+    beyond = np.fmax(low - q.position, q.position - high)
     overshoot = Signal(
-        value=np.fmax(low - q.position, q.position - high), sigma=np.broadcast_to(sigma, q.position.shape),
-        limit=np.where(np.isnan(bound), np.nan, by_unit(q.joints, tolerance.rad, tolerance.m)), names=q.joints.names,
+        value=beyond, sigma=np.broadcast_to(sigma, beyond.shape),
+        limit=np.where(beyond > 0, by_unit(q.joints, tolerance.rad, tolerance.m), np.nan), names=q.joints.names,
         unit=q.joints.units, evidence=q.joints.evidence,
         what="overshoot beyond the range", source=q.limits.source.get("position", ""),
     )  # fmt: skip

@@ -36,6 +36,7 @@ CODE = "K110"
 NAME = "near-singular"
 SEVERITY = Severity.INFO
 NEEDS = ("joints", "limits", "ee")
+LEAST = 1e-3  # [m] below this the number says nothing more: 0.1 m/s would take over 100 rad/s
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     names, evidence = ee_places(q)
     moving = ee_columns(q, "speed") > tolerance.moving
     needed = Signal(
-        value=tolerance.speed / np.maximum(ee_columns(q, "dexterity"), 1e-6), sigma=np.zeros(moving.shape),
+        value=tolerance.speed / np.maximum(ee_columns(q, "dexterity"), LEAST), sigma=np.zeros(moving.shape),
         limit=np.where(moving, slowest, np.nan), names=names, unit=("rad/s",) * len(names), evidence=evidence,
         what=f"joint speed for {tolerance.speed:g} m/s in the worst direction",
         source="slowest joint: " + q.limits.source.get("velocity", ""),

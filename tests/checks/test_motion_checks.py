@@ -211,6 +211,11 @@ def test_a_position_below_its_range_counts_like_one_above():
     assert not findings("K101", q, rad=0.03)
 
 
+def test_a_noisy_joint_at_its_stop_is_clean():
+    q = altered("limits", position=np.array([[-0.4, 0.4]] * 2))
+    assert not findings("K101", replace(q, motion=replace(q.motion, sigma_qpos=np.full(2, 0.02))))
+
+
 def posed(position=None, rotation=None, end=None) -> Quantities:
     """The example whose recorded pose is changed in the base frame."""
     base = example()
