@@ -53,7 +53,7 @@ def _draw(folder: Path, k: int, mj: mujoco.MjModel, renderer: mujoco.Renderer) -
         _paint(mj, renderer.scene, shot, i)
         _floor(mj, renderer.scene, view, 0.0 if shot.floating else min(0.0, boxes[i][0][2]))
         temporary = folder / f"{k}-{i}.part"
-        temporary.write_bytes(_encoded(mj, renderer))
+        temporary.write_bytes(_encoded(renderer, 2.5 * camera.distance))
         temporary.rename(folder / f"{k}-{i}.webp")
 
 
@@ -124,11 +124,11 @@ def _floor(mj: mujoco.MjModel, scene: Any, view: View, height: float) -> None:
     light.attenuation[:] = (1, 0, 0)
 
 
-def _encoded(mj: mujoco.MjModel, renderer: Any) -> bytes:
-    """The picture as WebP under MAX_BYTES; what is infinitely far takes the colour of the floor below it."""
+def _encoded(renderer: Any, horizon: float) -> bytes:
+    """The picture as WebP under MAX_BYTES; what is beyond the horizon [m] takes the colour of the floor before it."""
     pixels = renderer.render().copy()
     renderer.enable_depth_rendering()
-    far = renderer.render() >= 0.99 * mj.vis.map.zfar * mj.stat.extent
+    far = renderer.render() > horizon
     renderer.disable_depth_rendering()
     border = pixels[:, :4][~far[:, :4]]
     pixels[far] = np.median(border, axis=0) if len(border) else np.round(255 * BACKGROUND)

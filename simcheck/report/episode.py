@@ -12,7 +12,7 @@ from markupsafe import Markup
 from simcheck.flags import Flag, Status
 from simcheck.report import plots
 from simcheck.report.plots import Axis, Tick
-from simcheck.report.words import by_urgency, number, percent, plain, seconds, when
+from simcheck.report.words import by_urgency, number, percent, plain, seconds, sentence, when
 from simcheck.results import EpisodeResult
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ COLOURS = 4  # curves told apart by colour and dash
 FAINT = 6  # others drawn behind them
 NEAR = 3  # curves shown at least, those nearest to their limit
 TALLEST = 3.0  # shares above this are cut off: one jump must not flatten the rest
-MOST_FLAGS = 60  # rows of an episode's table
+MOST_FLAGS = 40  # rows of an episode's table, most of them folded away
 TITLES = {
-    "effort": "Torque or force the motion needs, empty gripper",
+    "effort": "Torque or force the motion needs without a load",
     "measured": "Recorded torque or force",
     "velocity": "Joint speed",
     "position": "Joint position within its range",
@@ -106,7 +106,7 @@ def view(result: EpisodeResult, evidence: EpisodeEvidence | None, anchor: str) -
     rows = tuple(_row(f, origin) for f in flags[:MOST_FLAGS])
     return EpisodeView(
         name=plain(result.episode), anchor=anchor, verdict=result.verdict, facts=facts,
-        task=plain(result.task, 300), rows=rows, more=len(flags) - len(rows),
+        task=sentence(result.task, 300), rows=rows, more=len(flags) - len(rows),
         stills=_stills(evidence) if evidence else (),
         lanes=plots.lanes(flags, origin, evidence.duration) if evidence and flags else Markup(),
         plots=_plots(flags, evidence) if evidence else (), plans=_plans(flags, evidence) if evidence else (),
@@ -119,15 +119,15 @@ def _row(f: Flag, origin: float) -> FlagRow:
     unit = f" {plain(f.unit, 12)}" if np.isfinite(f.value) and f.unit not in ("", "1") else ""
     return FlagRow(
         flag=f, time=when(f, origin), place=plain(f.place, 90), value=value + unit,
-        limit=number(f.limit) + (unit if np.isfinite(f.limit) else ""), message=plain(f.message, 500),
-        remedy=plain(f.remedy, 300),
+        limit=number(f.limit) + (unit if np.isfinite(f.limit) else ""), message=sentence(f.message, 500),
+        remedy=sentence(f.remedy, 300),
     )  # fmt: skip
 
 
 def _stills(evidence: EpisodeEvidence) -> tuple[Still, ...]:
     out = []
     for pose in evidence.poses:
-        codes, places = ", ".join(pose.codes[:4]), ", ".join(plain(p, 40) for p in pose.places[:2])
+        codes, places = ", ".join(pose.codes[:4]), ", ".join(plain(p, 60) for p in pose.places[:2])
         more = len(pose.places) - 2
         out.append(
             Still(
@@ -158,8 +158,11 @@ def _plot(quantity: str, flags: Sequence[Flag], evidence: EpisodeEvidence, times
     for k, track in reversed(list(enumerate(shown))):
         curves += plots.curve(track, evidence.time, x, y, f"c{k}")
     keys = tuple(Key(f"c{k}", plain(t.name, 60), _peak(t)) for k, t in enumerate(shown))
-    left = len(tracks) - len(shown)
-    notes = [note, f"{left} more joints use less of their limit" if left and quantity != "clearance" else ""]
+    some = quantity != "clearance" and len(tracks) > len(shown)
+    notes = [
+        note,
+        f"{len(shown)} of {len(tracks)} joints, the flagged and those nearest to their limit" if some else "",
+    ]
     return Plot(
         TITLES[quantity], MEASURES.get(quantity, "share of the limit"), "; ".join(n for n in notes if n), keys,
         plots.frame(curves, ticks, x, y, times),
@@ -188,9 +191,8 @@ def _peak(track: Track) -> str:
 def _axes(quantity: str, shown: Sequence[Track], duration: float) -> tuple[Axis, Axis, list[Tick], str]:
     x = Axis(0.0, max(duration, 1e-9))
     if quantity == "clearance":
-        low = min(float(np.nanmin(t.values - t.band)) for t in shown)
-        high = max(t.ceiling for t in shown)
-        low = min(low - 0.08 * (high - low), -0.1 * high)
+        low, high = min(float(np.nanmin(t.values)) for t in shown), max(t.ceiling for t in shown)
+        low = min(low - 0.25 * (high - low), -0.25 * high)
         step = plots.nice_step(high - low, 4)
         marks = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
         ticks = [Tick(float(m), f"{1e3 * m:g}".replace("-", "−"), limit=abs(m) < step / 2) for m in marks]

@@ -20,7 +20,7 @@ from markupsafe import Markup
 from simcheck.flags import Flag, Status
 from simcheck.report import plots, summary
 from simcheck.report.episode import dataset_row, view
-from simcheck.report.words import number, percent, plain, plural, seconds, when
+from simcheck.report.words import number, percent, plain, plural, seconds, sentence, when
 from simcheck.results import EpisodeResult, Report
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ MEANING = {
     "crashed": "simcheck failed here; please report it",
     "flagged": "outside a limit, uncertainty included",
     "undecided": "straddles a limit, or an input was only inferred: a person decides",
-    "skipped": "nothing could be judged",
+    "skipped": "its physics could not be judged",
     "clean": "inside every limit that was checked",
 }
 
@@ -123,8 +123,7 @@ def _hash(text: str) -> str:
 def context(report: Report, evidence: Sequence[EpisodeEvidence]) -> dict[str, Any]:
     """Everything the template shows."""
     drawn = {e.episode: e for e in evidence}
-    watch = report.watch_first
-    detailed = watch[:DETAILS]
+    watch, detailed = summary.worth_watching(report), report.watch_first[:DETAILS]
     anchors = {r.episode: f"e{k}" for k, r in enumerate(detailed)}
     rows = [r for r in summary.code_rows(report) if sum(r.counts.values())]
     raised = (Status.CRASHED, Status.FLAGGED, Status.UNDECIDED)
@@ -136,8 +135,9 @@ def context(report: Report, evidence: Sequence[EpisodeEvidence]) -> dict[str, An
         "loud": [r for r in rows if any(r.counts[s] for s in raised)],
         "quiet": [r for r in rows if not any(r.counts[s] for s in raised)],
         "statuses": list(Status), "watch": [_watch_item(r, drawn, anchors) for r in watch[:WATCH]],
-        "urgent": len(watch), "dataset_rows": [dataset_row(f) for f in report.info.dataset_flags],
-        "findings": [plain(f, 400) for f in report.info.model_findings],
+        "urgent": len(watch), "remarks": len(report.watch_first) - len(watch), 
+        "dataset_rows": [dataset_row(f) for f in report.info.dataset_flags],
+        "findings": [sentence(f) for f in report.info.model_findings],
         "skipped": summary.not_checked(report)[: summary.MOST_GROUPS],
         "partly": summary.not_checked(report, partly=True)[: summary.MOST_GROUPS],
         "crashes": summary.crashes(report), "assumed": summary.assumed(report)[: summary.MOST_GROUPS],
@@ -180,8 +180,8 @@ def _watch_item(result: EpisodeResult, drawn: dict[str, EpisodeEvidence], anchor
         shown = plots.picture(pose, plain(f"robot at {pose.time:.2f} s"))
     return WatchItem(
         name=plain(result.episode, 80), anchor=anchors[result.episode], verdict=result.verdict, flag=flag,
-        time=when(flag, evidence.origin if evidence else 0.0), message=plain(flag.message, 260),
-        remedy=plain(flag.remedy, 200), others=", ".join(others[:MOST_CODES]), picture=shown,
+        time=when(flag, evidence.origin if evidence else 0.0), message=sentence(flag.message, 260),
+        remedy=sentence(flag.remedy, 200), others=", ".join(others[:MOST_CODES]), picture=shown,
     )  # fmt: skip
 
 

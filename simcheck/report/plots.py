@@ -104,12 +104,25 @@ def faint(track: Track, time: np.ndarray, x: Axis, y: Axis) -> Markup:
 
 
 def shade(flags: Sequence[Flag], origin: float, x: Axis, strong: bool) -> Markup:
-    """Flagged ranges over the whole height."""
+    """Flagged ranges over the whole height, each status once: overlapping ranges are one."""
     out = Markup()
-    for flag in flags:
-        if (span := _span(flag, origin, x)) is not None:
-            style = ("shade " if strong else "hint ") + flag.status.value
-            out += Markup('<rect class="{}" x="{}" y="0" width="{}" height="1000"/>').format(style, *span)
+    for status in (Status.UNDECIDED, Status.FLAGGED):
+        found = (_span(f, origin, x) for f in flags if f.status is status)
+        for first, width in _union([s for s in found if s is not None]):
+            style = f"{'shade' if strong else 'hint'} {status.value}"
+            out += Markup('<rect class="{}" x="{}" y="0" width="{}" height="1000"/>').format(style, first, width)
+    return out
+
+
+def _union(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """(start, width) of ranges, those that touch made one."""
+    out: list[tuple[int, int]] = []
+    for first, width in sorted(ranges):
+        if out and first <= sum(out[-1]):
+            start = out[-1][0]
+            out[-1] = (start, max(sum(out[-1]), first + width) - start)
+        else:
+            out.append((first, width))
     return out
 
 
@@ -174,15 +187,18 @@ def plan(points: np.ndarray, hot: np.ndarray, axes: tuple[str, str]) -> Markup:
     """A path seen along one axis, to scale: points (n, 2) [m]; `hot` (n,) bool is drawn on top."""
     low, high = points.min(axis=0), points.max(axis=0)
     span = max(float((high - low).max()), 1e-6)
-    local = 20 + 160 * (points - (low + high) / 2 + span / 2) / span
-    x, y = local[:, 0], 200 - local[:, 1]
+    tall = 12 + max(160 * float(high[1] - low[1]) / span, 24)
+    local = (points - (low + high) / 2) * 160 / span
+    x, y = 100 + local[:, 0], tall / 2 - local[:, 1]
     bar = nice_step(span, 3)
     return Markup(
-        '<svg class="plan" viewBox="0 0 200 222" role="img"><path class="line" d="{}"/><path class="line hot" d="{}"/>'
-        '<circle class="start" cx="{:.1f}" cy="{:.1f}" r="3.5"/><path class="bar" d="M20 205h{:.1f}"/>'
-        '<text x="20" y="218">{} m</text><text x="196" y="218" text-anchor="end">{} →, {} ↑</text></svg>'
+        '<svg class="plan" viewBox="0 0 200 {h:.0f}" role="img"><g transform="scale(.1)"><path class="line" d="{all}"/>'
+        '<path class="line hot" d="{hot}"/></g><circle class="start" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
+        '<path class="bar" d="M20 {below:.0f}h{bar:.1f}"/><text x="20" y="{text:.0f}">{metres} m</text>'
+        '<text x="180" y="{text:.0f}" text-anchor="end">{right} →, {up} ↑</text></svg>'
     ).format(
-        path(x, y), path(x, np.where(hot, y, np.nan)), x[0], y[0], 160 * bar / span, f"{bar:g}", axes[0], axes[1]
+        h=tall + 26, all=path(10 * x, 10 * y), hot=path(10 * x, np.where(hot, 10 * y, np.nan)), x=x[0], y=y[0],
+        below=tall + 6, bar=160 * bar / span, text=tall + 20, metres=f"{bar:g}", right=axes[0], up=axes[1],
     )  # fmt: skip
 
 

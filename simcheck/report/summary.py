@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from simcheck import checks
 from simcheck.flags import Flag, Severity, Status
-from simcheck.report.words import by_urgency, plain
+from simcheck.report.words import by_urgency, sentence
 from simcheck.results import EpisodeResult, Report
 
 MOST_GROUPS = 40  # of reasons or assumptions; the rest is counted
@@ -108,7 +108,7 @@ def not_checked(report: Report, partly: bool = False) -> list[Group]:
         for o in episode.outcomes:
             whole = o.status is Status.SKIPPED
             if o.reason and whole is not partly and o.status is not Status.CRASHED:
-                codes, episodes = found.setdefault(plain(o.reason, 400), ({}, set()))
+                codes, episodes = found.setdefault(sentence(o.reason), ({}, set()))
                 codes[o.code] = None
                 episodes.add(episode.episode)
     groups = [Group(text, tuple(sorted(codes)), len(episodes)) for text, (codes, episodes) in found.items()]
@@ -118,15 +118,20 @@ def not_checked(report: Report, partly: bool = False) -> list[Group]:
 def crashes(report: Report) -> list[Group]:
     """Checks that ended with an error of ours."""
     found: dict[tuple[str, str], int] = Counter(
-        (o.code, plain(o.reason, 400)) for e in report.episodes for o in e.outcomes if o.status is Status.CRASHED
+        (o.code, sentence(o.reason)) for e in report.episodes for o in e.outcomes if o.status is Status.CRASHED
     )
     return [Group(reason, (code,), n) for (code, reason), n in sorted(found.items())]
 
 
 def assumed(report: Report) -> list[Group]:
     """What binding assumed about the data, the most frequent first."""
-    found = Counter(plain(note, 600) for e in report.episodes for note in dict.fromkeys(e.notes))
+    found = Counter(sentence(note, 600) for e in report.episodes for note in dict.fromkeys(e.notes))
     return [Group(text, (), n) for text, n in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def worth_watching(report: Report) -> list[EpisodeResult]:
+    """The most urgent first; episodes about which there are only remarks are left out."""
+    return [e for e in report.watch_first if any(f.severity is not Severity.INFO for f in e.flags)]
 
 
 def first_reason(result: EpisodeResult) -> Flag | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simcheck.flags import Status
-from simcheck.report.summary import code_rows, first_reason, not_checked, verdicts
-from simcheck.report.words import plain, plural, when
+from simcheck.report.summary import code_rows, first_reason, not_checked, verdicts, worth_watching
+from simcheck.report.words import plain, plural, sentence, when
 from simcheck.results import Report
 
 WATCH = 8
@@ -51,16 +51,16 @@ def _findings(report: Report) -> list[str]:
 
 
 def _watch(report: Report) -> list[str]:
-    watch = report.watch_first
+    watch = worth_watching(report)
     out = ["Watch these first"] if watch else []
     for number, result in enumerate(watch[:WATCH], 1):
         flag = first_reason(result)
         assert flag
-        out.append(f"  {number}. {plain(result.episode, 60)}  {flag.code} {when(flag)}  {plain(flag.message, 140)}")
+        out.append(f"  {number}. {plain(result.episode, 60)}  {flag.code} {when(flag)}  {sentence(flag.message, 150)}")
         if flag.remedy:
-            out.append(f"     {plain(flag.remedy, 140)}")
+            out.append(f"     {sentence(flag.remedy, 150)}")
     if len(watch) > WATCH:
-        out.append(f"  and {plural(len(watch) - WATCH, 'episode')} more")
+        out.append(f"  and {len(watch) - WATCH} more")
     return out
 
 
@@ -69,7 +69,7 @@ def _gaps(report: Report) -> list[str]:
     out = ["Not checked"] if groups else []
     for group in groups[:REASONS]:
         codes = ", ".join(group.codes[:6]) + (f" and {len(group.codes) - 6} more" if len(group.codes) > 6 else "")
-        out.append(f"  {codes}: {plain(group.text, 110)} ({plural(group.episodes, 'episode')})")
+        out.append(f"  {codes}: {sentence(group.text, 110)} ({plural(group.episodes, 'episode')})")
     if len(groups) > REASONS:
         out.append(f"  and {plural(len(groups) - REASONS, 'other reason')}")
     return out

@@ -22,14 +22,25 @@ def plain(text: object, longest: int = LONGEST) -> str:
 
     Cut in the middle to `longest` characters, so that both ends of a long name stay readable.
     """
-    raw = str(text)[: 20 * longest]
-    kept = (" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in raw if _shown(c))
-    line = " ".join("".join(kept).split())
-    line = _WINDOWS_PATH.sub(r"\1", _HOST_PATH.sub(r"\1", line))
+    line = _line(text, longest)
     if len(line) <= longest:
         return line
     head = 2 * longest // 3
     return f"{line[:head]}…{line[len(line) - (longest - head - 1) :]}"
+
+
+def sentence(text: object, longest: int = 400) -> str:
+    """The same for running text: cut at its end, between words."""
+    line = _line(text, longest)
+    return line if len(line) <= longest else f"{line[: longest - 1].rsplit(' ', 1)[0]} …"
+
+
+def _line(text: object, longest: int) -> str:
+    raw = str(text)
+    raw = raw if len(raw) <= 20 * longest else raw[: 10 * longest] + raw[-10 * longest :]
+    kept = (" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in raw if _shown(c))
+    line = " ".join("".join(kept).split())
+    return _WINDOWS_PATH.sub(r"\1", _HOST_PATH.sub(r"\1", line))
 
 
 def _shown(character: str) -> bool:
