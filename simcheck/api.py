@@ -21,7 +21,7 @@ from simcheck.physics.replay import prepare
 from simcheck.report.evidence import EpisodeEvidence, collect
 from simcheck.results import EpisodeResult, Report, RunInfo
 from simcheck.robot import robot_names
-from simcheck.runner import Judge, Runner, dataset_flags, mark_duplicates
+from simcheck.runner import Judge, Models, Runner, dataset_flags, mark_duplicates
 
 
 def check(path: Path | str, robot: str = "", **settings: object) -> Report:
@@ -84,12 +84,13 @@ class Run:
         start, stop = time.perf_counter(), stop or Event()
         on_start(len(self.episodes))
         threads = threads or pool.default_threads()
-        results = pool.run(self._open, self.episodes, self.judge, threads, on_result, stop)
-        results = mark_duplicates(results, self.config)
+        found = Models()
+        results = pool.run(self._open, self.episodes, self.judge, threads, on_result, stop, found)
+        results, findings = mark_duplicates(results, self.config), found.sentences() or self.findings
         info = RunInfo(
             dataset=self.dataset.name, format=self.dataset.format, robot=self.robot or "models of the dataset",
             simcheck=__version__, engine=ENGINE, config=self.config.sha256,
-            models=tuple(sorted({r.model for r in results if r.model})), model_findings=self.findings,
+            models=tuple(sorted({r.model for r in results if r.model})), model_findings=findings,
             dataset_flags=dataset_flags(self.dataset, self.config), seconds=time.perf_counter() - start,
             interrupted=stop.is_set(), total=len(self.episodes),
         )  # fmt: skip
@@ -97,7 +98,7 @@ class Run:
 
     def evidence(self, report: Report, episodes: int = 24) -> list[EpisodeEvidence]:
         """What the HTML report draws of the most urgent episodes."""
-        return collect(self._open(), Runner(self.judge, {}), report.episodes, episodes)
+        return collect(self._open(), Runner(self.judge, Models()), report.episodes, episodes)
 
     def _open(self) -> Dataset:
         return open_dataset(self.path, self.options)

@@ -5,6 +5,8 @@
     UNDECIDED  value + kσ > limit        it straddles
     CLEAN      otherwise
 
+In the first and last quarter of the fit's window, where σ says little, a value may convict but not raise doubt.
+
 k = 2.5 covers 98.8 % of Gaussian errors. The estimator's ±2σ covers 84–99 % of real errors because its bias
 part is itself an estimate; ±2.5σ is what the coverage test holds to ≥ 95 %.
 """
@@ -55,6 +57,8 @@ class Signal:
         unit: unit of all three, or one per column.
         evidence: (n,) of the value.
         what: what the value is, for the message: "joint speed".
+        source: who declared the limit.
+        derived: the value comes from the fit, not from single samples.
     """
 
     value: np.ndarray
@@ -65,6 +69,7 @@ class Signal:
     evidence: tuple[Evidence, ...]
     what: str
     source: str = ""
+    derived: bool = True
 
     def exceeding(self, q: Quantities, remedy: Callable[[int, Span], str] | None = None) -> Iterator[Finding]:
         """One finding per place and range in which the limit is, or may be, exceeded.
@@ -75,6 +80,8 @@ class Signal:
         low, high = self.value - COVERAGE * self.sigma, self.value + COVERAGE * self.sigma
         with np.errstate(invalid="ignore"):
             outside, possibly = low > limit, high > limit
+        if q.edge is not None and self.derived:
+            possibly = np.where(q.edge[:, None], outside, possibly)
         for c in np.flatnonzero(possibly.any(axis=0)):
             yield from self._column(q, int(c), outside[:, c], possibly[:, c], limit[:, c], remedy)
 

@@ -16,7 +16,7 @@ from simcheck.errors import InputError
 from simcheck.flags import Outcome, Status
 from simcheck.formats import Dataset
 from simcheck.results import EpisodeResult
-from simcheck.runner import Judge, Runner
+from simcheck.runner import Judge, Models, Runner
 
 
 def default_threads() -> int:
@@ -31,6 +31,7 @@ def run(
     threads: int,
     on_result: Callable[[EpisodeResult], None],
     stop: threading.Event,
+    models: Models,
 ) -> list[EpisodeResult]:
     """Judge every episode; returns what was finished when `stop` was set.
 
@@ -41,16 +42,16 @@ def run(
         threads: number of threads.
         on_result: called after every episode, from the calling thread.
         stop: set it to finish the episodes under way and return.
+        models: filled with the models that were needed.
     """
     todo: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[int, EpisodeResult] | None] = queue.SimpleQueue()
     for item in enumerate(episodes):
         todo.put(item)
-    shared: dict = {}
 
     def work() -> None:
         try:
-            dataset, runner = open_again(), Runner(judge, shared)
+            dataset, runner = open_again(), Runner(judge, models)
             while not stop.is_set():
                 index, episode = todo.get_nowait()
                 done.put((index, _judged(runner, dataset, episode)))

@@ -88,6 +88,8 @@ class Effort:
         sigma: (T, nv) one standard deviation: differentiation noise, model error, dry friction.
         per_payload: (T, nv) extra force per kilogram of point mass at the end effector [N m/kg]; nan without one.
         in_contact: (T,) bool: the robot touches something that is not itself, so `needed` is not what it applied.
+        at_stop: (T, nv) bool: the joint is at or beyond an end of its range within the fit's window, where the end
+            stop may carry part of it.
     """
 
     needed: np.ndarray
@@ -96,6 +98,7 @@ class Effort:
     sigma: np.ndarray
     per_payload: np.ndarray
     in_contact: np.ndarray
+    at_stop: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ class Quantities:
         time: (T,) [s].
         qpos: (T, nq).
         position: (T, nv) joint positions by degree of freedom; nan for free and ball joints.
-        model_findings: what the model lint found, one sentence each; errors first.
+        edge: (T,) bool: the fit's window is one-sided here; doubt about derivatives is not reported (see decide).
         engine_warnings: engine warnings by name.
         duplicate_of: earlier episode of the dataset with the same numbers, if any.
         missing: why a group is None, by its name.
@@ -201,7 +204,7 @@ class Quantities:
     ee: dict[str, EndEffector] | None = None
     contacts: Contacts | None = None
     binding_notes: tuple[str, ...] = ()
-    model_findings: tuple[str, ...] = ()
+    edge: np.ndarray | None = None
     engine_warnings: dict[str, int] = field(default_factory=dict)
     duplicate_of: str = ""
     missing: dict[str, str] = field(default_factory=dict)
@@ -246,11 +249,12 @@ def example(**changes: object) -> Quantities:
             velocity_used=ones > 0, bandwidth=3.0),
         "effort": Effort(
             needed=effort, gravity=10 * np.cos(q), damping=0 * q, sigma=np.full(shape, 0.2),
-            per_payload=np.full(shape, 5.0), in_contact=still > 0),
+            per_payload=np.full(shape, 5.0), in_contact=still > 0, at_stop=q > 9),
         "measured_effort": MeasuredEffort(effort, effort, np.full(2, 0.05), Evidence.MEASURED),
         "ee": {"ee": EndEffector(
             position=ee_position, quaternion=np.tile([1.0, 0, 0, 0], (90, 1)), speed=still + 0.3,
-            sigma_speed=still + 0.01, acceleration=still + 1.0, sigma_acceleration=still + 0.05, linear_acceleration=np.zeros((90, 3)),
+            sigma_speed=still + 0.01, acceleration=still + 1.0, sigma_acceleration=still + 0.05,
+            linear_acceleration=np.zeros((90, 3)),
             dexterity=still + 0.2, sigma_position=still + 1e-4, recorded=Poses(ee_position, None),
             recorded_frame_known=True, evidence=Evidence.DECLARED)},
         "contacts": Contacts(
@@ -262,7 +266,7 @@ def example(**changes: object) -> Quantities:
 
 
 def altered(group: str, **changes: object) -> Quantities:
-    """The example with some arrays of one group replaced: altered("motion", qvel=...)."""
+    """The example with some arrays of one of its groups replaced."""
     base = example()
     value = getattr(base, group)
     return replace(base, **{group: replace(value, **changes)})

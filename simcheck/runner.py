@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 
 import numpy as np
@@ -39,11 +41,33 @@ class Judge:
     assets: Path | None = None
 
 
+class Models:
+    """The models of a run, prepared once and shared by its threads."""
+
+    def __init__(self) -> None:
+        self._prepared: dict[str, Replayer] = {}
+        self._lock = Lock()
+
+    def get(self, key: str, build: Callable[[], RobotModel]) -> Replayer:
+        """The model known as `key`; built by the first thread that asks."""
+        with self._lock:
+            if key not in self._prepared:
+                self._prepared[key] = prepare(build())
+            return self._prepared[key]
+
+    def sentences(self) -> tuple[str, ...]:
+        """What the lint found, with the number of models it holds for where there are several."""
+        counts = Counter(f for replayer in self._prepared.values() for f in replayer.findings)
+        several = len(self._prepared) > 1
+        listed = [f"{text} ({n} of {len(self._prepared)} models)" if several else text for text, n in counts.items()]
+        return tuple(sorted(listed, key=lambda text: ("error", "warning", "info").index(text.partition(":")[0])))
+
+
 class Runner:
     """One thread's runner: engines by model, reused from episode to episode."""
 
-    def __init__(self, judge: Judge, shared: dict[str, Replayer]) -> None:
-        self.judge, self.shared = judge, shared
+    def __init__(self, judge: Judge, models: Models) -> None:
+        self.judge, self.models = judge, models
         self.modules = judge.config.modules()
         self.groups = {g for m in self.modules for g in m.NEEDS}
         self._workers: dict[str, Worker] = {}
@@ -90,13 +114,8 @@ class Runner:
             return None
         if key not in self._workers:
             self._workers = {k: w for k, w in list(self._workers.items())[-3:]}  # an engine holds 15 MB
-            self._workers[key] = Worker(self._replayer(key, build))
+            self._workers[key] = Worker(self.models.get(key, build))
         return self._workers[key]
-
-    def _replayer(self, key: str, build: Callable[[], RobotModel]) -> Replayer:
-        if key not in self.shared:
-            self.shared[key] = prepare(build())
-        return self.shared[key]
 
     def _outcome(self, module: ModuleType, q: Quantities, model: RobotModel | None) -> Outcome:
         for group in module.NEEDS:
@@ -205,7 +224,7 @@ def dataset_flags(dataset: Dataset, config: Config) -> tuple[Flag, ...]:
                     engine=ENGINE,
                     model="",
                     config=config.sha256,
-                )  # fmt: skip
+                )
             )
     return tuple(out)
 
@@ -222,7 +241,7 @@ def mark_duplicates(results: list[EpisodeResult], config: Config) -> list[Episod
         if original != r.episode:
             trajectory = Trajectory(r.episode, np.arange(r.frames), TimeBase.NOMINAL)
             q = Quantities(trajectory, np.arange(r.frames), trajectory.time, duplicate_of=original)
-            runner = Runner(Judge(config), {})
+            runner = Runner(Judge(config), Models())
             outcome = runner._outcome(module, q, None)
             r = replace(r, outcomes=tuple(outcome if o.code == "D113" else o for o in r.outcomes))
         out.append(r)

@@ -73,8 +73,12 @@ def _row(report: Report, e: EpisodeResult) -> dict[str, Any]:
         "verdict": e.verdict.value, "score": e.score, "frames": e.frames, "duration": e.duration,
         "codes": _codes(e.outcomes, Status.FLAGGED), "undecided": _codes(e.outcomes, Status.UNDECIDED),
         "notes": list(e.notes), "highlights": list(e.highlights.items()),
-        "outcomes": [{"code": o.code, "name": o.name, "status": o.status.value, "reason": o.reason} for o in e.outcomes],
+        "outcomes": [_answer(o) for o in e.outcomes],
     }  # fmt: skip
+
+
+def _answer(o: Outcome) -> dict[str, str]:
+    return {"code": o.code, "name": o.name, "status": o.status.value, "reason": o.reason}
 
 
 def _codes(outcomes: Iterable[Outcome], status: Status) -> list[str]:

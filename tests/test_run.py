@@ -20,7 +20,7 @@ from simcheck.flags import Severity, Status
 from simcheck.formats import lerobot
 from simcheck.formats._lerobot_write import FeatureSpec, NewEpisode, write_dataset
 from simcheck.results import Report
-from simcheck.runner import Judge, Runner
+from simcheck.runner import Judge, Models, Runner
 
 NAMES = [f"joint{i}" for i in range(1, 8)]
 HOME = np.array([0, 0, 0, -1.57, 0, 1.57, 0])
@@ -286,7 +286,7 @@ def test_results_pickle(report):
 def test_a_runner_reuses_its_engine(data):
     from simcheck.formats import open_dataset
 
-    runner, opened = Runner(Judge(Config(), "panda"), {}), open_dataset(data)
+    runner, opened = Runner(Judge(Config(), "panda"), Models()), open_dataset(data)
     for episode in opened.episodes():
         runner.run(opened, episode)
     assert len(runner._workers) == 1

@@ -28,7 +28,8 @@ def installed(tmp_path_factory) -> Path:
 
 def run(installed: Path, *command: str, cwd: Path) -> subprocess.CompletedProcess:
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "MENAGERIE", "VIRTUAL_ENV"))}
-    return subprocess.run([installed / "bin" / command[0], *command[1:]], cwd=cwd, env=clean, capture_output=True, text=True)
+    program = installed / "bin" / command[0]
+    return subprocess.run([program, *command[1:]], cwd=cwd, env=clean, capture_output=True, text=True)
 
 
 def test_demo_runs_outside_the_checkout(installed, tmp_path):

@@ -11,8 +11,9 @@ A check module offers
     example_flagged(), example_clean()   the smallest Quantities on either side of the limit
 
 Its docstring is its page, printed by `simcheck explain CODE`, with the headings What, How, Silent when,
-Fails to see, References. A check imports numpy and simcheck's own flags, quantities, decide and trajectory;
-never the engine, a format or another check.
+Fails to see, References. A check imports numpy and simcheck's own flags, quantities, decide, kinematics,
+columns and trajectory; never the engine, a format or another check. What several checks share lies in files whose
+name starts with "_".
 """
 
 from __future__ import annotations

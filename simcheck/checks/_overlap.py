@@ -36,7 +36,7 @@ class Overlap:
         """The depths against a limit (n,) [mm]."""
         names = tuple(" / ".join(contacts.pairs[p]) for p in self.pairs)
         return Signal(
-            value=self.depth, sigma=self.sigma, limit=limit, names=names, unit=("mm",) * len(names),
+            derived=False, value=self.depth, sigma=self.sigma, limit=limit, names=names, unit=("mm",) * len(names),
             evidence=(contacts.evidence,) * len(names), what=what,
         )  # fmt: skip
 

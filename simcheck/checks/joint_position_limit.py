@@ -60,7 +60,7 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     sigma = q.motion.sigma_qpos if q.motion else np.zeros(len(judged))
     beyond = np.fmax(low - q.position, q.position - high)
     overshoot = Signal(
-        value=beyond, sigma=np.broadcast_to(sigma, beyond.shape),
+        derived=False, value=beyond, sigma=np.broadcast_to(sigma, beyond.shape),
         limit=np.where(beyond > 0, by_unit(q.joints, tolerance.rad, tolerance.m), np.nan), names=q.joints.names,
         unit=q.joints.units, evidence=q.joints.evidence,
         what="overshoot beyond the range", source=q.limits.source.get("position", ""),

@@ -54,6 +54,7 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     if reason := not_judged(q.joints.names, limit, recorded):
         yield Skipped(reason, partly=True)
     effort = Signal(
+        derived=False,
         value=np.abs(measured.raw), sigma=np.broadcast_to(np.nan_to_num(measured.sigma), measured.raw.shape),
         limit=limit, names=q.joints.names, unit=tuple("N m" if u == "rad" else "N" for u in q.joints.units),
         evidence=(measured.evidence,) * len(limit), what="recorded effort", source=q.limits.source.get("effort", ""),

@@ -60,12 +60,16 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     names, evidence = ee_places(q)
     moving = ee_columns(q, "speed") > tolerance.moving
     needed = Signal(
+        derived=False,
         value=tolerance.speed / np.maximum(ee_columns(q, "dexterity"), LEAST), sigma=np.zeros(moving.shape),
         limit=np.where(moving, slowest, np.nan), names=names, unit=("rad/s",) * len(names), evidence=evidence,
         what=f"joint speed for {tolerance.speed:g} m/s in the worst direction",
         source="slowest joint: " + q.limits.source.get("velocity", ""),
     )  # fmt: skip
-    yield from needed.exceeding(q)
+    worst: dict[str, Finding] = {}
+    for finding in needed.exceeding(q):  # worst first: one remark per end effector is enough
+        worst.setdefault(finding.place, finding)
+    yield from worst.values()
 
 
 def _dexterity(value: float) -> Quantities:

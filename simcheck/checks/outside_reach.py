@@ -53,7 +53,7 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
         return
     names, evidence = ee_places(q)
     distance = Signal(
-        value=np.stack([np.hypot(*e.position[:, :2].T) for e in q.ee.values()], axis=1),
+        derived=False, value=np.stack([np.hypot(*e.position[:, :2].T) for e in q.ee.values()], axis=1),
         sigma=ee_columns(q, "sigma_position"), limit=np.full(len(names), q.limits.reach + tolerance.m), names=names,
         unit=("m",) * len(names), evidence=evidence,
         what="horizontal distance from the base", source=q.limits.source.get("reach", ""),

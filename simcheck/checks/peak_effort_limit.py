@@ -11,7 +11,7 @@ How:
 
 Silent when:
     no effort limit is declared; holding still already needs too much (F104); within 0.5 s of a teleport (K105).
-    In contact with something the force of the contact is unknown: UNDECIDED at most.
+    In contact with something, or at the joint's end stop, the force of the contact is unknown: UNDECIDED at most.
 
 Fails to see:
     peaks faster than the fit: content above about 1.5 / 0.5 s is not in the samples, and raw peaks are 1.0–2.7 × as
@@ -69,7 +69,7 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
         yield Skipped(reason, partly=True)
     needed, load = needed_at_least(q)
     limit = np.where(too_heavy(q, declared), np.nan, judged_limit(q, declared))
-    touching = q.effort.in_contact[:, None]
+    touching = q.effort.in_contact[:, None] | q.effort.at_stop
     free = Signal(
         value=np.abs(needed), sigma=q.effort.sigma, limit=np.where(touching, np.nan, limit), names=q.joints.names,
         unit=tuple("N m" if u == "rad" else "N" for u in q.joints.units), evidence=q.joints.effort_evidence,

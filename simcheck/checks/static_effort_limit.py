@@ -66,7 +66,7 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     limit = np.where(surely, judged_limit(q, declared), np.nan)
     touching = q.effort.in_contact[:, None]
     held = Signal(
-        value=value, sigma=sigma, limit=np.where(touching, np.nan, limit), names=q.joints.names,
+        derived=False, value=value, sigma=sigma, limit=np.where(touching, np.nan, limit), names=q.joints.names,
         unit=tuple("N m" if u == "rad" else "N" for u in q.joints.units), evidence=q.joints.effort_evidence,
         what="effort of holding still", source=q.limits.source.get("effort", ""),
     )  # fmt: skip

@@ -60,7 +60,7 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     if reason := not_judged(q.joints.names, bound, judged):
         yield Skipped(reason, partly=True)
     overshoot = Signal(
-        value=np.fmax(low - q.target, q.target - high), sigma=np.zeros(q.target.shape),
+        derived=False, value=np.fmax(low - q.target, q.target - high), sigma=np.zeros(q.target.shape),
         limit=np.where(np.isnan(bound), np.nan, by_unit(q.joints, tolerance.rad, tolerance.m)), names=q.joints.names,
         unit=q.joints.units, evidence=q.joints.evidence,
         what="overshoot of the target beyond the range", source=q.limits.source.get("position", ""),

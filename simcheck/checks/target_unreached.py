@@ -69,7 +69,7 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
         for s in spans(at_rest[:, c] & (distance[:, c] > limit[c]), distance[:, c], q.time):
             long[s.first : s.last + 1, c] = q.time[s.last] - q.time[s.first] >= tolerance.hold
     error = Signal(
-        value=distance, sigma=np.broadcast_to(q.motion.sigma_qpos, distance.shape),
+        derived=False, value=distance, sigma=np.broadcast_to(q.motion.sigma_qpos, distance.shape),
         limit=np.where(long & at_rest, limit, np.nan), names=joints.names, unit=joints.units,
         evidence=joints.evidence, what="distance at rest from the target",
     )  # fmt: skip

@@ -61,7 +61,7 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     allowed = allowed_steps(q, tolerance.factor)
     judged = isolated(step, step > 0.5 * allowed) & q.joints.robot & q.joints.observed
     jump = Signal(
-        value=step, sigma=np.broadcast_to(noise, step.shape), limit=np.where(judged, allowed, np.nan),
+        derived=False, value=step, sigma=np.broadcast_to(noise, step.shape), limit=np.where(judged, allowed, np.nan),
         names=q.joints.names, unit=q.joints.units, evidence=q.joints.evidence, what="step from the frame before",
     )  # fmt: skip
 

@@ -229,11 +229,6 @@ class _Reader:
             if key in self.found and _hdf5.rows(self.found[key]) != frames:
                 said = f"has {_hdf5.rows(self.found[key])} rows, states have {frames}; not used"
                 notes.append(Note("D114", f"{self.place}/{key}", said))
-        stream = "controller_info/"
-        rows = {_hdf5.rows(d) for k, d in self.found.items() if k.startswith(stream) and d.ndim} - {frames}
-        if rows:
-            said = f"streams of {', '.join(map(str, sorted(rows)))} rows, states have {frames}; not used"
-            notes.append(Note("D114", f"{self.place}/{stream}", said))
         declared = _hdf5.number(self.group, "num_samples")
         if declared is not None and declared != frames:
             notes.append(Note("D114", self.place, f"num_samples says {declared:g}, there are {frames} frames"))

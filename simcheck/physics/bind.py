@@ -138,7 +138,7 @@ class Binder:
                 f"states have {state.shape[1] + 1} columns; this model needs 1 + nq {mj.nq} + nv {mj.nv} = "
                 f"{1 + mj.nq + mj.nv}: the states were recorded with another model"
             )
-        keep, notes = usable(trajectory.time, np.isfinite(state).all(axis=1))
+        keep, notes = usable(trajectory.time, np.asarray(np.isfinite(state).all(axis=1)))
         known = np.ones(mj.nv, bool)
         return Bound(
             frame=keep, time=trajectory.time[keep], qpos=np.ascontiguousarray(state[keep, : mj.nq]),
@@ -171,7 +171,7 @@ class Binder:
         self._fill(position, trajectory.action, joints, grippers, qpos, observed, evidence, notes)
         base = self._base(trajectory, qpos, observed, evidence, notes)
         self._couple(qpos, observed, evidence)
-        finite = np.isfinite(qpos).all(axis=1)
+        finite = np.asarray(np.isfinite(qpos).all(axis=1))
         keep, more = usable(trajectory.time, finite)
         hidden = [structure.dof_names[v] for v in np.flatnonzero(structure.robot & ~observed)]
         if hidden:
@@ -193,7 +193,8 @@ class Binder:
 
     def _fill(
         self, channel: Channel, action: Channel | None, joints: list[tuple[int, int]],
-        grippers: list[tuple[int, Gripper]], qpos: np.ndarray, observed: np.ndarray, evidence: list[Evidence], notes: list[str],
+        grippers: list[tuple[int, Gripper]], qpos: np.ndarray, observed: np.ndarray, evidence: list[Evidence],
+        notes: list[str],
     ) -> None:  # fmt: skip
         units, guessed = self._units(channel, joints, action)
         if guessed:

@@ -43,11 +43,11 @@ class ContactFinder:
         buffer.body_margin[:] = self.margin / 2
         buffer.pair_margin[:] = self.margin
         self.engine = Engine(buffer)
-        self.permanent = self._permanent()
+        self.permanent = set() if model.embedded else self._overlapping(self.structure.home)
 
-    def _permanent(self) -> set[tuple[int, int]]:
-        """Body pairs of the robot that overlap at the home pose."""
-        rows = self._sweep(self.structure.home[None, :])
+    def _overlapping(self, qpos: np.ndarray) -> set[tuple[int, int]]:
+        """Body pairs of the robot that overlap in configuration `qpos` (nq,)."""
+        rows = self._sweep(qpos[None, :])
         bodies = np.sort(self.model.mj.geom_bodyid[rows[1]], axis=1)
         robot = self.structure.robot_body[bodies].all(axis=1)
         return {(int(a), int(b)) for a, b in bodies[robot & (rows[2] < 0)]}
@@ -74,6 +74,8 @@ class ContactFinder:
             evidence: (nv,) of the joint positions.
         """
         row, geom, dist, position = self._sweep(qpos)
+        # A simulated scene has no pose that is known to be free of contact but the one it began in.
+        permanent = self._overlapping(qpos[0]) if self.model.embedded else self.permanent
         bodies = np.sort(self.model.mj.geom_bodyid[geom], axis=1)
         key = bodies[:, 0] * self.model.mj.nbody + bodies[:, 1]
         unique, pair = np.unique(key, return_inverse=True)
@@ -86,7 +88,7 @@ class ContactFinder:
         return Contacts(
             row=row, pair=pair, dist=dist, sigma=np.full(len(row), sigma), position=position,
             pairs=tuple((self.model.body_name(a), self.model.body_name(b)) for a, b in ids),
-            kind=tuple(self._kind(a, b) for a, b in ids), permanent=tuple(p in self.permanent for p in ids),
+            kind=tuple(self._kind(a, b) for a, b in ids), permanent=tuple(p in permanent for p in ids),
             margin=self.margin, evidence=weakest(*judged),
         )  # fmt: skip
 

@@ -6,6 +6,8 @@ MuJoCo models keep effort limits in three places (joint `actuatorfrcrange`, actu
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import mujoco
 import numpy as np
 
@@ -44,7 +46,8 @@ def assemble(model: RobotModel, structure: Structure) -> Limits:
             if name in at:
                 position[v] = stated.position.values[at[name]]
         source["position"] = stated.position.source
-    return Limits(position=position, **values, source=source, **_scalars(model, source))
+    scalars = _scalars(model, source)
+    return replace(Limits(position=position, **values, source=source), **scalars)
 
 
 def _by_dof(structure: Structure, joints: list[str], limit: Limit | None) -> np.ndarray:
@@ -107,13 +110,12 @@ def _is_motor(mj: mujoco.MjModel, actuator: int) -> bool:
 def effort_sigma(model: RobotModel, structure: Structure, effort: np.ndarray) -> np.ndarray:
     """(nv,) one standard deviation of the model's torque error [N m, N].
 
-    The card's figure where it has one; 0 for a model that came with simulated data; else a share of the limit.
+    The card's figure where it has one, else a share of the limit. A model that came with simulated data counts as
+    identified: what is left is torque that changed within one period of the log.
     """
     card = model.card
     if card and card.model.effort_sigma:
         at = {n: s for n, s in zip(card.joints, card.model.effort_sigma, strict=True)}
         return np.array([at.get(n, 0.0) for n in structure.dof_names])
-    if model.embedded:
-        return np.zeros(len(structure.dof_names))
-    grade = card.model.grade if card else "guessed"
+    grade = "identified" if model.embedded else card.model.grade if card else "guessed"
     return np.nan_to_num(DEFAULT_SIGMA[grade] * effort)

@@ -44,14 +44,14 @@ def _inertia(model: RobotModel, structure: Structure) -> Iterator[str]:
     moving = structure.robot_body & (mj.body_weldid != 0)
     for b in np.flatnonzero(moving):
         mass, inertia = mj.body_mass[b], np.sort(mj.body_inertia[b])
-        name = model.body_name(b)
+        name = model.body_name(int(b))
         if mass < 1e-5 and mj.body_dofnum[b] and mj.body_subtreemass[b] < 1e-5:
             yield f"error: body {name} moves but has no mass"
         elif mass < 1e-9 and inertia.max() > 1e-9:
             yield f"error: body {name} has inertia but no mass"
         elif inertia[0] + inertia[1] < inertia[2] * (1 - 1e-3):
-            low, middle, high = inertia
-            yield f"error: inertia of {name} breaks the triangle inequality: {low:.3g} + {middle:.3g} < {high:.3g} kg m²"
+            sides = f"{inertia[0]:.3g} + {inertia[1]:.3g} < {inertia[2]:.3g} kg m²"
+            yield f"error: inertia of {name} breaks the triangle inequality: {sides}"
     yield from _placeholders(model, np.flatnonzero(moving))
 
 
@@ -81,8 +81,8 @@ def _mass(model: RobotModel) -> Iterator[str]:
     for b in np.flatnonzero((volume > 1e-5) & (model.mj.body_mass > 0.05)):
         density = model.mj.body_mass[b] / volume[b]
         if not DENSITY[0] <= density <= DENSITY[1]:
-            expected = f"{DENSITY[0]:g} to {DENSITY[1]:g}"
-            yield f"warning: {model.body_name(b)} has {density:.3g} kg/m³ over its collision shapes; expected {expected}"
+            text = f"{density:.3g} kg/m³ over its collision shapes; expected {DENSITY[0]:g} to {DENSITY[1]:g}"
+            yield f"warning: {model.body_name(int(b))} has {text}"
 
 
 def _collision_volume(mj: mujoco.MjModel) -> np.ndarray:
@@ -123,6 +123,8 @@ def _units(structure: Structure) -> Iterator[str]:
 
 def _home_contact(model: RobotModel, structure: Structure) -> Iterator[str]:
     """Self-contact at the home pose is how the model is built, not how the robot moves."""
+    if model.embedded:  # its zero configuration is not a pose anybody chose
+        return
     mj, data = model.mj, mujoco.MjData(model.mj)
     data.qpos[:] = structure.home
     mujoco.mj_kinematics(mj, data)

@@ -117,7 +117,7 @@ def menagerie_file(reference: str) -> Path:
         ) from None
     try:
         folder, _, name = reference.partition("/")
-        return Path(str(mujoco_menagerie.get(folder).path)) / name  # pyright: ignore[reportAttributeAccessIssue]
+        return Path(str(mujoco_menagerie.get(folder).path(progress=None))) / name  # pyright: ignore[reportAttributeAccessIssue]
     except Exception as error:
         raise ModelError(f"mujoco-menagerie could not provide {reference}: {error}") from error
 

@@ -183,6 +183,13 @@ def segments(time: np.ndarray) -> np.ndarray:
     return np.stack([bounds[index], bounds[index + 1]], axis=1)
 
 
+def edges(time: np.ndarray, window: float = WINDOW) -> np.ndarray:
+    """(T,) bool: less than a quarter of the window lies on one side, so the fit extrapolates more than it averages."""
+    stretch, t = segments(time), np.arange(len(time))
+    quarter = window_samples(float(np.median(np.diff(time))), window) // 4
+    return (t - stretch[:, 0] < quarter) | (stretch[:, 1] - 1 - t < quarter)
+
+
 def _is_uniform(time: np.ndarray) -> bool:
     step = np.diff(time)
     return bool(len(step)) and float(np.ptp(step)) < 1e-6 * float(np.median(step)) + 1e-9
@@ -352,5 +359,6 @@ def estimate(
     return Motion(
         qvel=out[1], qacc=out[2], jerk=out[3], sigma_qvel=sigma[1], sigma_qacc=sigma[2], sigma_jerk=sigma[3],
         sigma_qpos=noise, velocity_used=used,
-        velocity_recorded=np.full((len(time), nv), np.nan) if qvel is None else qvel, bandwidth=(ORDER + 1) / (3.2 * m - 4.6) * rate / 2,
+        velocity_recorded=np.full((len(time), nv), np.nan) if qvel is None else qvel,
+        bandwidth=(ORDER + 1) / (3.2 * m - 4.6) * rate / 2,
     )  # fmt: skip

@@ -7,21 +7,24 @@ thread works with.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from simcheck.errors import FormatError, ModelError
+from simcheck.flags import Evidence
 from simcheck.physics import contact, frames, limits
 from simcheck.physics.bind import Binder, Bound
 from simcheck.physics.engine import Engine, sweep_inverse
 from simcheck.physics.lint import lint
 from simcheck.physics.model import RobotModel
-from simcheck.physics.motion import ORDER, WINDOW, estimate, fit, sample_noise, segments, window_samples
+from simcheck.physics.motion import ORDER, WINDOW, edges, estimate, fit, sample_noise, segments, window_samples
 from simcheck.physics.structure import Structure
-from simcheck.quantities import Contacts, Effort, Limits, MeasuredEffort, Motion, Quantities
+from simcheck.quantities import Contacts, Effort, Joints, Limits, MeasuredEffort, Motion, Quantities
 from simcheck.trajectory import Note, Trajectory
 
+STOP_SLACK = {"rad": 1e-3, "m": 2e-4}  # how near to an end of its range a joint may lean on its stop
 # What has to be computed before what.
 DEPENDS = {
     "motion": (), "ee": ("motion",), "contacts": ("motion",), "effort": ("motion", "ee", "contacts"),
@@ -47,6 +50,14 @@ class Replayer:
     effort_sigma: np.ndarray
     findings: tuple[str, ...]
     frames: tuple[frames.Frame, ...]
+
+    @property
+    def doubtful(self) -> bool:
+        """Forces of this model are a guess. A simulation's own model is what its forces came from."""
+        if self.model.embedded:
+            return False
+        guessed = self.model.card is not None and self.model.card.model.grade == "guessed"
+        return guessed or any(f.startswith("error:") for f in self.findings)
 
     @staticmethod
     def of(model: RobotModel) -> Replayer:
@@ -82,7 +93,6 @@ class Worker:
             unbound = trajectory.with_notes(note) if trajectory.position is not None or trajectory.sim else trajectory
             return Quantities(
                 unbound, np.arange(len(trajectory)), trajectory.time, missing=everything,
-                model_findings=replayer.findings,
             )  # fmt: skip
         wanted, missing = closure(groups), {}
         motion = self._motion(bound) if "motion" in wanted else None
@@ -96,11 +106,17 @@ class Worker:
             missing["target"] = "the recording has no commanded joint positions"
         return Quantities(
             trajectory=trajectory, frame=bound.frame, time=bound.time,
-            joints=bound.joints, limits=replayer.limits, qpos=bound.qpos, position=self._position(bound),
+            joints=self._trusted(bound.joints), limits=replayer.limits, qpos=bound.qpos, position=self._position(bound),
             target=bound.target, motion=motion, effort=effort, measured_effort=measured, ee=ee, contacts=found,
-            binding_notes=bound.notes, model_findings=replayer.findings, engine_warnings=self.engine.warnings(),
+            binding_notes=bound.notes, edge=edges(bound.time), engine_warnings=self.engine.warnings(),
             missing=missing,
         )  # fmt: skip
+
+    def _trusted(self, joints: Joints) -> Joints:
+        """Torque of a guessed model, or of one whose inertias the lint refuses, is only inferred."""
+        if not self.replayer.doubtful:
+            return joints
+        return replace(joints, effort_evidence=(Evidence.INFERRED,) * len(joints.names))
 
     def _position(self, bound: Bound) -> np.ndarray:
         mj, structure = self.replayer.model.mj, self.replayer.structure
@@ -150,7 +166,17 @@ class Worker:
             needed=needed, gravity=gravity, damping=model.mj.dof_damping * motion.qvel,
             sigma=np.sqrt(sigma**2 + self.replayer.effort_sigma**2 + dry**2), per_payload=per_payload,
             in_contact=np.zeros(shape[0], bool) if quiet else contact.touching(found, shape[0]),
+            at_stop=self._at_stop(bound),
         )  # fmt: skip
+
+    def _at_stop(self, bound: Bound) -> np.ndarray:
+        """(T, nv) within half a window of a frame in which the joint is at an end of its range, or past it."""
+        position, limits = self._position(bound), self.replayer.structure.range
+        slack = np.where(np.array(self.replayer.structure.units) == "m", STOP_SLACK["m"], STOP_SLACK["rad"])
+        with np.errstate(invalid="ignore"):
+            at = (position < limits[:, 0] + slack) | (position > limits[:, 1] - slack)
+        half = window_samples(float(np.median(np.diff(bound.time))), WINDOW) // 2
+        return maximum_filter1d(at.astype(np.uint8), 2 * half + 1, axis=0, mode="constant").astype(bool)
 
     def _measured(self, bound: Bound, missing: dict[str, str]) -> MeasuredEffort | None:
         if bound.effort is None:

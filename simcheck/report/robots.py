@@ -8,8 +8,8 @@ from simcheck.physics.model import load
 from simcheck.physics.replay import Replayer, prepare
 
 _UNITS = {
-    "velocity": ("rad/s", "m/s"), "acceleration": ("rad/s²", "m/s²"), "jerk": ("rad/s³", "m/s³"), "effort": ("N m", "N"),
-    "effort_continuous": ("N m", "N"), "effort_rate": ("N m/s", "N/s"),
+    "velocity": ("rad/s", "m/s"), "acceleration": ("rad/s²", "m/s²"), "jerk": ("rad/s³", "m/s³"),
+    "effort": ("N m", "N"), "effort_continuous": ("N m", "N"), "effort_rate": ("N m/s", "N/s"),
 }  # fmt: skip
 
 

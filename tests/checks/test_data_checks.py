@@ -13,7 +13,6 @@ from simcheck.checks import (
     implausible_unit,
     joint_order_or_sign_mismatch,
     model_and_data_disagree,
-    model_not_fit,
     non_finite_value,
     quaternion_norm,
     quaternion_order_or_sign,
@@ -509,12 +508,6 @@ class TestModel:
         q = model_and_data_disagree.example_flagged()
         q = replace(q, measured_effort=replace(q.measured_effort, evidence=Evidence.INFERRED))
         assert found(model_and_data_disagree, q)[0].status is Status.UNDECIDED
-
-    def test_ten_findings_of_the_model_are_listed(self):
-        sentences = (*(f"error: body {i} moves but has no mass" for i in range(13)), "info: x")
-        listed = found(model_not_fit, example(model_findings=sentences))
-        assert len(listed) == 10
-        assert "3 more findings" in listed[-1].message
 
 
 def test_with_values_replaces_one_channel_only():

@@ -181,7 +181,7 @@ def test_lint_finds_shapes_that_overlap_at_home(tmp_path):
     assert "a and c overlap by 50.0 mm at the home pose" in findings(tmp_path, xml)
 
 
-def test_tuning_values_are_not_counted_as_needed_force(shared_menagerie):
+def test_tuning_values_are_not_counted_as_needed_force():
     """The Panda's armature and damping were chosen for stability: the card says so and they are zeroed."""
     replayer = prepare(models.load("panda_nohand"))
     assert not replayer.model.mj.dof_damping.any()
