@@ -225,6 +225,6 @@ def payload(studio: Studio) -> Made:
 
 def open_hand(columns: Columns, fingers: slice, studio: Studio) -> None:
     """Make the recording say that these fingers stayed open all the time."""
-    for key, value, noise in ((STATE, OPEN, 2e-5), (RATE, 0.0, 2e-4), (LOAD, 0.0, 0.3), (TOLD, OPEN, 0.0)):
+    for key, value, noise in ((STATE, OPEN, 2e-5), (RATE, 0.0, 2e-4), (LOAD, 0.0, 0.3), (TOLD, OPEN, 2e-5)):
         still = columns[key][:, fingers]
         columns[key][:, fingers] = np.round((value + noise * studio.rng.standard_normal(still.shape)) * 1e5) / 1e5
