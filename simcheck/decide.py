@@ -5,7 +5,7 @@
     UNDECIDED  value + kσ > limit        it straddles
     CLEAN      otherwise
 
-In the first and last quarter of the fit's window, where σ says little, a value may convict but not raise doubt.
+Derivatives in the first and last quarter of the fit's window (0.125 s) are not judged: the fit extrapolates there.
 
 k = 2.5 covers 98.8 % of Gaussian errors. The estimator's ±2σ covers 84–99 % of real errors because its bias
 part is itself an estimate; ±2.5σ is what the coverage test holds to ≥ 95 %.
@@ -81,7 +81,7 @@ class Signal:
         with np.errstate(invalid="ignore"):
             outside, possibly = low > limit, high > limit
         if q.edge is not None and self.derived:
-            possibly = np.where(q.edge[:, None], outside, possibly)
+            outside, possibly = outside & ~q.edge[:, None], possibly & ~q.edge[:, None]
         for c in np.flatnonzero(possibly.any(axis=0)):
             yield from self._column(q, int(c), outside[:, c], possibly[:, c], limit[:, c], remedy)
 
@@ -90,7 +90,7 @@ class Signal:
         remedy: Callable[[int, Span], str] | None,
     ) -> Iterator[Finding]:  # fmt: skip
         excess = self.value[:, c] - limit
-        sure = outside.any() and self.evidence[c] is not Evidence.INFERRED
+        sure = bool(outside.any()) and self.evidence[c] is not Evidence.INFERRED
         found = spans(outside if sure else possibly, np.nan_to_num(excess, nan=-np.inf), q.time)
         found.sort(key=lambda s: -excess[s.worst])
         more = len(found) - MOST_RANGES

@@ -184,7 +184,7 @@ class Quantities:
         time: (T,) [s].
         qpos: (T, nq).
         position: (T, nv) joint positions by degree of freedom; nan for free and ball joints.
-        edge: (T,) bool: the fit's window is one-sided here; doubt about derivatives is not reported (see decide).
+        edge: (T,) bool: the fit's window is one-sided here; derivatives are not judged (see decide).
         engine_warnings: engine warnings by name.
         duplicate_of: earlier episode of the dataset with the same numbers, if any.
         missing: why a group is None, by its name.

@@ -43,6 +43,7 @@ def _draw(folder: Path, k: int, mj: mujoco.MjModel, renderer: mujoco.Renderer) -
         boxes.append(_box(mj, data, shapes))
     option = mujoco.MjvOption()
     option.geomgroup[:] = 1
+    option.sitegroup[:] = 0
     for i, view in enumerate(views(shot, boxes)):
         camera = mujoco.MjvCamera()
         camera.lookat[:], camera.azimuth, camera.elevation = view.centre, view.azimuth, ELEVATION

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
-from simcheck.flags import Flag, Status
+from simcheck.flags import Flag, Severity, Status
 from simcheck.report import plots
 from simcheck.report.plots import Axis, Tick
 from simcheck.report.words import by_urgency, number, percent, plain, seconds, sentence, when
@@ -151,8 +151,9 @@ def _plot(quantity: str, flags: Sequence[Flag], evidence: EpisodeEvidence, times
     count = min(max(sum(t.name in flagged for t in tracks), NEAR), COLOURS)
     shown, behind = tracks[:count], tracks[count : count + FAINT]
     x, y, ticks, note = _axes(quantity, shown, evidence.duration)
-    curves = plots.shade([f for f in flags if f not in about], evidence.origin, x, strong=False)
-    curves += plots.shade(about, evidence.origin, x, strong=True)
+    local = [f for f in flags if f.severity is not Severity.INFO and not _everywhere(f, evidence)]
+    curves = plots.shade([f for f in local if f not in about], evidence.origin, x, strong=False)
+    curves += plots.shade([f for f in about if f in local], evidence.origin, x, strong=True)
     for track in behind:
         curves += plots.faint(track, evidence.time, x, y)
     for k, track in reversed(list(enumerate(shown))):
@@ -167,6 +168,11 @@ def _plot(quantity: str, flags: Sequence[Flag], evidence: EpisodeEvidence, times
         TITLES[quantity], MEASURES.get(quantity, "share of the limit"), "; ".join(n for n in notes if n), keys,
         plots.frame(curves, ticks, x, y, times),
     )  # fmt: skip
+
+
+def _everywhere(flag: Flag, evidence: EpisodeEvidence) -> bool:
+    """A flag about (nearly) the whole episode marks no place in it."""
+    return flag.times[1] - flag.times[0] > 0.9 * max(evidence.duration, 1e-9)
 
 
 def _nearness(track: Track) -> float:
@@ -195,7 +201,8 @@ def _axes(quantity: str, shown: Sequence[Track], duration: float) -> tuple[Axis,
         low = min(low - 0.25 * (high - low), -0.25 * high)
         step = plots.nice_step(high - low, 4)
         marks = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
-        ticks = [Tick(float(m), f"{1e3 * m:g}".replace("-", "−"), limit=abs(m) < step / 2) for m in marks]
+        marks[np.abs(marks) < step / 2] = 0.0
+        ticks = [Tick(float(m), f"{1e3 * m:g}".replace("-", "−"), limit=m == 0) for m in marks]
         return x, Axis(low, 1.06 * high), ticks, f"distances beyond {1e3 * high:.3g} mm are not listed"
     top = max(float(np.nanmax(np.abs(t.values) + np.minimum(t.band, 1.0), initial=0.0)) for t in shown)
     note = f"cut off at {TALLEST:g} × the limit" if top > TALLEST else ""
@@ -211,7 +218,7 @@ def _plans(flags: Sequence[Flag], evidence: EpisodeEvidence) -> tuple[tuple[str,
     time = evidence.path_time + evidence.origin
     hot = np.zeros(len(time), bool)
     for f in flags:
-        if f.status is Status.FLAGGED and f.times[1] - f.times[0] < 0.9 * max(evidence.duration, 1e-9):
+        if f.status is Status.FLAGGED and not _everywhere(f, evidence):
             hot |= (time >= f.times[0] - 0.02) & (time <= f.times[1] + 0.02)
     out = []
     for name, points in list(evidence.paths.items())[:2]:

@@ -142,7 +142,8 @@ def _episode(dataset: Dataset, runner: Runner, result: EpisodeResult) -> tuple[E
     if replayer is None or q.qpos is None:
         return evidence, None
     chosen = _chosen_rows(q, result.flags, full)
-    about = [[f for f in result.flags if f.frames[0] <= q.frame[r] <= f.frames[1]] for r in chosen]
+    urgent = sorted(result.flags, key=lambda f: (f.times[1] - f.times[0] > 0.9 * time[-1], by_urgency(f)))
+    about = [[f for f in urgent if f.frames[0] <= q.frame[r] <= f.frames[1]] for r in chosen]
     mj = replayer.model.mj
     nobody = np.zeros(mj.nbody, bool)
     tinted = np.array([np.any([nobody, *(bodies_named(mj, f.place) for f in flags)], axis=0) for flags in about])

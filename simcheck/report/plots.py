@@ -175,12 +175,16 @@ def lanes(flags: Sequence[Flag], origin: float, duration: float) -> Markup:
                 title = plain(f"{flag.code} {flag.place}, {when(flag, origin)}: {flag.status.value}", 120)
                 marks += Markup(
                     '<rect class="mark {}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>'
-                ).format(flag.status.value, span[0], LANE * row + 4, span[1], LANE - 6, title)
+                ).format(_mark(flag), span[0], LANE * row + 4, span[1], LANE - 6, title)
     return Markup(
         '<div class="axes lanes"><svg class="labels" width="60" height="{h}" aria-hidden="true">{labels}</svg>'
         '<svg class="area" width="100%" height="{h}" role="img"><svg class="stretch" width="100%" height="{h}" '
         'viewBox="0 0 1000 {h}" preserveAspectRatio="none">{marks}</svg></svg></div>'
     ).format(h=height, labels=labels, marks=marks)
+
+
+def _mark(flag: Flag) -> str:
+    return f"{flag.status.value} {flag.severity.value}"
 
 
 def plan(points: np.ndarray, hot: np.ndarray, axes: tuple[str, str]) -> Markup:
