@@ -7,9 +7,10 @@ written as unit directions and a free size; its size is the largest one that kee
     cylinder p q   r = min_i (b_i + over / sqrt 2 - max(a_i p, a_i q)) / |a_i - (a_i u) u|,  u = (q - p) / |q - p|  [m]
     box c R h      s = min_i (b_i + over / sqrt 3 - a_i c) / sum_k h_k |a_i R_k|,  half sizes s h                   [m]
 
-(A ball of radius d(x) + over at x lies in P grown by `over`, and so does the hull of two of them; the roots allow for
-edges and corners, which lie farther out than the faces they join.) So the union U overshoots P by at most `over`, by
-construction and not by sampling. The other half of the tolerance, the undershoot
+A ball of radius d(x) + over at x lies in P grown by `over`, and so does the hull of two of them: a capsule overshoots P
+by at most `over` by construction, not by sampling. For the other two the roots allow for edges and corners, which lie
+farther out than the faces they join (exact where the faces of P meet at right angles or wider). The other half of the
+tolerance, the undershoot of the union U of all shapes,
 
     under = max over x in P of distance(x, U)                                                                       [m]
 
@@ -18,10 +19,10 @@ edges, faces, inside) of max(0, distance(x_j, U))^8, a smooth stand-in for the m
 undershoot is worst until it is within its tolerance; now and then one is thrown out and put in again there.
 
 Hulls more than 2 * over apart then never touch with the fitted shapes, and hulls that penetrate by clearly more than
-2 * under still do. tests/robots/test_shipped_models.py checks both in MuJoCo, at 10 mm.
+2 * under still do; in practice half of that suffices. tests/robots/test_shipped_models.py checks 10 mm both ways.
 
-Usage: python tools/fit_collision_shapes.py MODEL.xml [--body NAME] [--over 4] [--under 4] [--kinds capsule box]
-(tolerances in mm). Needs numpy, scipy, numba and mujoco.
+Usage: python tools/fit_collision_shapes.py MODEL.xml [--body NAME] [--over MM] [--under MM]. Needs numpy, scipy, numba
+and mujoco. Without tolerances it takes those of the shipped models (TOLERANCES) and so prints their shapes.
 """
 
 import argparse
@@ -38,7 +39,7 @@ from scipy.spatial.transform import Rotation
 Array = NDArray[np.float64]
 
 CAPSULE, CYLINDER, BOX = 0, 1, 2
-KINDS = {"capsule": CAPSULE, "cylinder": CYLINDER, "box": BOX}
+CLOSE_FIT = 2e-3  # [m]
 SAMPLES = 1200  # wanted number of sample points; their spacing follows from it
 HULL_DIRECTIONS = 4000  # hulls with more vertices are first reduced to their extreme points in this many directions
 BLOCKS_PER_SHAPE, MOVES_PER_BLOCK = 120, 40  # a block moves one shape while the others rest
@@ -46,6 +47,29 @@ ROUNDS = (
     12  # per number of shapes: first each kind is tried at the worst place, then shapes are thrown out and put back
 )
 CYLINDER_HANDICAP = 1.25  # MuJoCo collides a cylinder 5-10 times slower than a capsule or a box: it must earn its place
+
+# Overshoot and undershoot [mm] by mesh. The overshoot keeps 2 * over below 10 mm; the undershoot allows few shapes (it
+# is reached at edges, seldom by both bodies of a pair at once). Fingers and jaws, which touch objects, are closer.
+DEFAULT_TOLERANCE = (4.6, 7.5)
+TOLERANCES = {
+    "link0_c": (4.6, 8.5),  # Panda
+    "hand_c": (4.0, 6.0),
+    "finger_0": (1.0, 2.0),
+    "vx300s_1_base": (4.8, 6.0),  # ALOHA
+    "vx300s_2_shoulder": (4.6, 5.5),
+    "vx300s_4_upper_forearm": (4.6, 5.0),
+    "vx300s_5_lower_forearm": (4.6, 4.0),
+    "vx300s_6_wrist": (4.6, 5.0),
+    "vx300s_7_gripper_prop": (3.0, 3.0),
+    "vx300s_7_gripper_bar": (4.0, 4.5),
+    "vx300s_7_gripper_wrist_mount": (4.0, 4.5),
+    "d405_solid": (3.0, 3.0),
+    "vx300s_8_custom_finger_left": (0.05, 3.0),  # the inner faces are 0.2 mm apart at home
+    "vx300s_8_custom_finger_right": (0.05, 3.0),
+    "wrist_roll_follower_so101_gripper_part0_v1": (1.0, 2.0),  # SO-101
+    "moving_jaw_so101_gripper_part0_v1": (1.0, 2.0),
+    "moving_jaw_so101_gripper_part1_v1": (0.5, 1.5),
+}
 
 
 @dataclass(frozen=True)
@@ -324,27 +348,33 @@ def _numbers(values: Array) -> str:
     return " ".join(np.format_float_positional(v, precision=4, trim="-") for v in values.round(4) + 0.0)
 
 
+def shapes_for(model: mujoco.MjModel, geom: int, over: float, under: float) -> tuple[list[str], float]:
+    """MJCF geoms for one mesh geom, and their undershoot [m]; the same on every run, the seeds are fixed."""
+    hull = make_hull(hull_vertices(model, geom), np.random.default_rng(0))
+    # Closely fitted parts touch objects, where a cylinder has too few contact points.
+    kinds = [CAPSULE, BOX] if over < CLOSE_FIT else [CAPSULE, CYLINDER, BOX]
+    fit = fit_hull(hull, over, under, kinds)
+    return mjcf(fit, hull, over), fit.under
+
+
 def main() -> None:
     """Fit every colliding mesh geom of a model and print the geoms, body by body."""
     parser = argparse.ArgumentParser(description="Fit primitives to the convex collision meshes of a model.")
     parser.add_argument("model", type=Path, help="MJCF file with collision meshes")
     parser.add_argument("--body", action="append", help="only this body; may be repeated")
-    parser.add_argument("--over", type=float, default=4.0, help="largest overshoot [mm]")
-    parser.add_argument("--under", type=float, default=4.0, help="largest undershoot [mm]")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--over", type=float, help="largest overshoot [mm]")
+    parser.add_argument("--under", type=float, help="largest undershoot [mm]")
     args = parser.parse_args()
     model = load_without_missing_visuals(args.model)
     for geom in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_MESH):
-        name = model.body(model.geom_bodyid[geom]).name
-        if not (model.geom_contype[geom] or model.geom_conaffinity[geom]) or (args.body and name not in args.body):
+        body, mesh = model.body(model.geom_bodyid[geom]).name, model.mesh(model.geom_dataid[geom]).name
+        if not (model.geom_contype[geom] or model.geom_conaffinity[geom]) or (args.body and body not in args.body):
             continue
-        hull = make_hull(hull_vertices(model, geom), np.random.default_rng(args.seed))
-        over = args.over * 1e-3
-        fit = fit_hull(hull, over, args.under * 1e-3, [KINDS[kind] for kind in args.kinds], args.seed)
-        mesh = model.mesh(model.geom_dataid[geom]).name
-        print(f"<!-- {name}: {mesh}, undershoot {fit.under * 1e3:.1f} mm, overshoot {args.over:.1f} mm -->")
-        print("\n".join(mjcf(fit, hull, over)), flush=True)
+        usual_over, usual_under = TOLERANCES.get(mesh, DEFAULT_TOLERANCE)
+        over, under = args.over or usual_over, args.under or usual_under
+        lines, missed = shapes_for(model, int(geom), over * 1e-3, under * 1e-3)
+        print(f"<!-- {body}: {mesh}, overshoot at most {over:g} mm, undershoot {missed * 1e3:.1f} mm -->")
+        print("\n".join(lines), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The shipped models against the menagerie models they stand for: dynamics, limits, and collision shapes to 10 mm.
 
-Both models are asked for the smallest signed distance [m] over all geom pairs that MuJoCo considers, per random
-configuration. Hulls that penetrate by more than 10 mm must be in contact in ours, hulls more than 10 mm apart must not.
+Both models are asked for the smallest signed distance [m] of every body pair that MuJoCo considers, per random
+configuration. Bodies deeper in one another than 10 mm must touch in ours, bodies more than 10 mm apart must not.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ every_robot = pytest.mark.parametrize("name", REFERENCE)
 
 
 class Twins(NamedTuple):
-    """How the smallest distances [m] of two models compare over one set of configurations."""
+    """How the smallest distances of two models compare over one set of configurations."""
 
-    penetrating: int  # reference deeper than the tolerance
-    apart: int  # reference farther apart than the tolerance
-    missed: int  # of the penetrating: not in contact in ours
-    false: int  # of the apart: in contact in ours
+    penetrating: int  # configurations in which the reference is somewhere deeper than the tolerance
+    apart: int  # configurations in which it is everywhere farther apart
+    missed: int  # deeper than the tolerance in the reference and not in contact in ours: body pairs, all configurations
+    false: int  # farther apart than the tolerance in the reference and in contact in ours: likewise
 
 
 def our_spec(name: str) -> mujoco.MjSpec:
@@ -87,31 +87,42 @@ def configurations(model: mujoco.MjModel, number: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).uniform(*model.jnt_range.T, (number, model.nq))
 
 
-def smallest_distances(model: mujoco.MjModel, qpos: np.ndarray) -> np.ndarray:
-    """(T,) smallest signed distance [m] of any pair of geoms; 2 MARGIN where none is nearer."""
+def smallest_distances(model: mujoco.MjModel, qpos: np.ndarray, bodies: dict[str, int]) -> np.ndarray:
+    """(T, n, n) smallest signed distance [m] per body pair, at [smaller, larger number]; 2 MARGIN where not nearer."""
     data = mujoco.MjData(model)
-    nearest = np.full(len(qpos), 2 * MARGIN)
+    number = np.array([bodies[model.body(b).name] for b in model.geom_bodyid])
+    nearest = np.full((len(qpos), len(bodies), len(bodies)), 2 * MARGIN)
     for t, q in enumerate(qpos):
         data.qpos[:] = q
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)
         mujoco.mj_collision(model, data)
         if data.ncon:
-            nearest[t] = min(nearest[t], data.contact.dist.min())
+            pair = np.sort(number[data.contact.geom], axis=1)
+            np.minimum.at(nearest[t], (pair[:, 0], pair[:, 1]), data.contact.dist)
     return nearest
 
 
 @cache
-def reference_distances(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Configurations and the menagerie model's smallest distances there."""
+def reference_distances(name: str) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """Configurations, the menagerie model's smallest distances there, and the numbers of its bodies."""
     model = with_margin(reference_spec(name))
+    bodies = {model.body(b).name: b for b in range(model.nbody)}
     qpos = configurations(model, CONFIGURATIONS, seed=20)
-    return qpos, smallest_distances(model, qpos)
+    return qpos, smallest_distances(model, qpos, bodies), bodies
 
 
-def compare(reference: np.ndarray, ours: np.ndarray) -> Twins:
+def compared(name: str, spec: mujoco.MjSpec) -> Twins:
+    """Our model's verdicts against the menagerie's, over all configurations and body pairs."""
+    qpos, reference, bodies = reference_distances(name)
+    ours = smallest_distances(with_margin(spec), qpos, bodies)
     deep, far = reference < -TOLERANCE, reference > TOLERANCE
-    return Twins(deep.sum(), far.sum(), (deep & (ours >= 0)).sum(), (far & (ours < 0)).sum())
+    return Twins(
+        penetrating=deep.any(axis=(1, 2)).sum(),
+        apart=far.all(axis=(1, 2)).sum(),
+        missed=(deep & (ours >= 0)).sum(),
+        false=(far & (ours < 0)).sum(),
+    )
 
 
 def mass_matrix(model: mujoco.MjModel, data: mujoco.MjData) -> np.ndarray:
@@ -203,8 +214,7 @@ def test_nothing_touches_at_home(name):
 
 @every_robot
 def test_verdicts_agree_beyond_10_mm(name):
-    qpos, reference = reference_distances(name)
-    twins = compare(reference, smallest_distances(with_margin(our_spec(name)), qpos))
+    twins = compared(name, our_spec(name))
     assert twins.penetrating >= 200
     assert twins.apart >= 1000
     assert twins.missed == 0
@@ -226,8 +236,7 @@ def test_a_link_without_shapes_is_noticed(name):
     spec = our_spec(name)
     for geom in list(spec.body(SPOILED[name]).geoms):
         spec.delete(geom)
-    qpos, reference = reference_distances(name)
-    assert compare(reference, smallest_distances(with_margin(spec), qpos)).missed > 0
+    assert compared(name, spec).missed > 0
 
 
 @every_robot
@@ -236,8 +245,7 @@ def test_shapes_off_by_15_mm_are_noticed(name, growth, noticed_as):
     spec = our_spec(name)
     for geom in spec.body(SPOILED[name]).geoms:
         resize(geom, growth)
-    qpos, reference = reference_distances(name)
-    assert getattr(compare(reference, smallest_distances(with_margin(spec), qpos)), noticed_as) > 0
+    assert getattr(compared(name, spec), noticed_as) > 0
 
 
 def resize(geom: mujoco.MjsGeom, growth: float) -> None:
