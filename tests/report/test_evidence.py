@@ -27,6 +27,7 @@ from simcheck.trajectory import Channel, TimeBase, Trajectory
 
 ARM = """
 <mujoco model="arm">
+  <compiler angle="radian"/>
   <default><geom type="capsule" size=".04"/><joint axis="0 1 0" range="-2 2" limited="true" actuatorfrcrange="-60 60"
     actuatorfrclimited="true"/></default>
   <worldbody>
