@@ -99,13 +99,11 @@ class SimState:
         state: (T, nq + nv), qpos then qvel, as MuJoCo lays them out for `model_xml`.
         model_xml: the MJCF text the state was recorded with.
         asset_root: folder that replaces the recording machine's asset paths; empty if none was given.
-        every_step: True when each simulator step was logged (then discrete-time inverse dynamics is exact).
     """
 
     state: np.ndarray
     model_xml: str
     asset_root: str = ""
-    every_step: bool = False
 
     def __post_init__(self) -> None:
         """Freeze the array."""

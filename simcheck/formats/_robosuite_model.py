@@ -17,8 +17,7 @@ from simcheck.trajectory import Note
 
 # pos="[0, 0, 0.005]": a Python list printed into an attribute. MuJoCo wants numbers separated by spaces.
 _BRACKETED = re.compile(r"""(?<==)(["'])\s*\[([-+0-9.eE,\s]*)\]\s*\1""")
-_TIMESTEP = re.compile(r"""<option\b[^>]*?\btimestep\s*=\s*["']\s*([-+0-9.eE]+)\s*["']""")
-DEFAULT_TIMESTEP = 0.002  # MuJoCo's own, where the model does not say
+DEFAULT
 
 
 def model_text(demo: h5py.Group, folder: Path) -> tuple[str, list[Note]]:
@@ -45,15 +44,6 @@ def _repaired(xml: str, place: str) -> tuple[str, list[Note]]:
     return clean, [Note("D114", place, said)]
 
 
-def timestep(xml: str) -> float:
-    """Simulator timestep [s]."""
-    match = _TIMESTEP.search(xml)
-    try:
-        return float(match[1]) if match else DEFAULT_TIMESTEP
-    except ValueError:
-        return DEFAULT_TIMESTEP
-
-
 def read_states(found: Mapping[str, h5py.Dataset], place: str) -> np.ndarray | None:
     """(T, 1 + nq + nv), simulator time [s] first; None where there are none."""
     inner = sorted(key for key in found if key.startswith("states/"))
@@ -69,12 +59,6 @@ def read_states(found: Mapping[str, h5py.Dataset], place: str) -> np.ndarray | N
     if states.shape[0] == 0 or states.shape[1] < 3:
         raise FormatError(f"{place}/{key}: shape {states.shape}; expected (T, 1 + nq + nv) with T ≥ 1")
     return states
-
-
-def every_step(time: np.ndarray, xml: str) -> bool:
-    """Whether each simulator step was logged: rows follow one another by the model's timestep."""
-    step = timestep(xml)
-    return len(time) > 1 and bool(np.all(np.abs(np.diff(time) - step) < 1e-3 * step))
 
 
 def asset_root(given: Path | None, dataset: Path, relative: str, version: str) -> str:

@@ -42,7 +42,7 @@ from simcheck.formats._robosuite_meta import (
     survey,
     task_text,
 )
-from simcheck.formats._robosuite_model import asset_root, every_step, model_text, read_states
+from simcheck.formats._robosuite_model import asset_root, model_text, read_states
 from simcheck.formats._robosuite_obs import read_observations
 from simcheck.trajectory import UNKNOWN, ActionKind, Channel, Note, SimState, TimeBase, Trajectory
 
@@ -170,7 +170,7 @@ class _Reader:
             effort=self._channel("effort", ("joint_torques",), len(states), "N m"),
             action=action,
             action_kind=ActionKind.OTHER,
-            sim=SimState(states[:, 1:], xml, self._assets(), every_step(states[:, 0], xml)),
+            sim=SimState(states[:, 1:], xml, self._assets()),
             robot_type=robot_name(said),
             task=task_text(self.group, said),
             notes=tuple(notes),

@@ -33,6 +33,7 @@ _collision = types.ExternalFunction("mj_collision", _V(_P, _P))
 _make_m = types.ExternalFunction("mj_makeM", _V(_P, _P))
 _full_m = types.ExternalFunction("mj_fullM", _V(_P, _P, _ARRAY))
 _rne = types.ExternalFunction("mj_rne", _V(_P, _P, _I, _ARRAY))
+_inverse = types.ExternalFunction("mj_inverse", _V(_P, _P))
 _jac = types.ExternalFunction("mj_jac", _V(_P, _P, _ARRAY, _ARRAY, _ARRAY, _I))
 
 
@@ -44,6 +45,7 @@ class Handles(NamedTuple):
     qpos: np.ndarray
     qvel: np.ndarray
     qacc: np.ndarray
+    qfrc_inverse: np.ndarray
     qfrc_passive: np.ndarray
     xpos: np.ndarray
     xmat: np.ndarray
@@ -74,7 +76,8 @@ class Engine:
         arena = _layout.arena_view(d)
         offsets = [contact.offset["dist"] // 8, contact.offset["pos"] // 8, contact.offset["frame"] // 8]
         self.handles = Handles(
-            m=model._address, d=d._address, qpos=d.qpos, qvel=d.qvel, qacc=d.qacc, qfrc_passive=d.qfrc_passive,
+            m=model._address, d=d._address, qpos=d.qpos, qvel=d.qvel, qacc=d.qacc, qfrc_inverse=d.qfrc_inverse,
+            qfrc_passive=d.qfrc_passive,
             xpos=d.xpos, xmat=d.xmat, site_xpos=d.site_xpos, site_xmat=d.site_xmat, armature=model.dof_armature,
             ncon=_layout.int_view(d, "ncon"), contact=_layout.pointer_view(d, "contact"),
             arena_address=int(_layout.pointer_view(d, "arena")[0]), arena=arena, arena_int=arena.view(np.int32),
@@ -85,6 +88,20 @@ class Engine:
         """Engine warnings raised so far, by name (indices move between versions, names do not)."""
         names = [n for n in mujoco.mjtWarning.__members__ if n != "mjNWARNING"]
         return {n: int(self.data.warning[i].number) for i, n in enumerate(names) if self.data.warning[i].number}
+
+
+def discrete(model: mujoco.MjModel) -> mujoco.MjModel:
+    """A copy of the model set up for `sweep_discrete`; not for RK4, which cannot be undone.
+
+    Raises:
+        ModelError: the model uses an integrator whose steps cannot be inverted.
+    """
+    if model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4:
+        raise ModelError("the model's integrator is RK4: its steps cannot be inverted")
+    out = model.__copy__()
+    out.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_CONSTRAINT)
+    out.opt.enableflags |= int(mujoco.mjtEnableBit.mjENBL_INVDISCRETE)
+    return out
 
 
 @numba.njit(nogil=True, cache=True)
@@ -162,6 +179,26 @@ def sweep_inverse(h, qpos, qvel, qacc, sigma_qacc, mass, effort, gravity, sigma)
         _rne(h.m, h.d, 0, gravity[t].ctypes)
         for i in range(nv):
             gravity[t, i] -= h.qfrc_passive[i]
+
+
+@numba.njit(nogil=True, cache=True)
+def sweep_discrete(h, qpos, qvel, qacc, effort) -> None:
+    """Generalized force of steps the simulator took, exact for the integrator that took them.
+
+    The model must be `discrete(model)`: with INVDISCRETE the engine undoes what its integrator did to the
+    acceleration (q̇_(t+1) − q̇_t)/h, and without constraints nothing else is subtracted.
+
+    Args:
+        h: Handles.
+        qpos, qvel, qacc: (T, nq), (T, nv), (T, nv) with qacc = (q̇_(t+1) − q̇_t)/timestep.
+        effort: (T, nv), written.
+    """
+    for t in range(qpos.shape[0]):
+        h.qpos[:] = qpos[t]
+        h.qvel[:] = qvel[t]
+        h.qacc[:] = qacc[t]
+        _inverse(h.m, h.d)
+        effort[t] = h.qfrc_inverse
 
 
 @numba.njit(nogil=True, cache=True)

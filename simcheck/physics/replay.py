@@ -16,7 +16,7 @@ from simcheck.errors import FormatError, ModelError
 from simcheck.flags import Evidence
 from simcheck.physics import contact, frames, limits
 from simcheck.physics.bind import Binder, Bound
-from simcheck.physics.engine import Engine, sweep_inverse
+from simcheck.physics.engine import Engine, discrete, sweep_discrete, sweep_inverse
 from simcheck.physics.lint import lint
 from simcheck.physics.model import RobotModel
 from simcheck.physics.motion import ORDER, WINDOW, edges, estimate, fit, sample_noise, segments, window_samples
@@ -80,6 +80,7 @@ class Worker:
         self.engine = Engine(replayer.model.mj)
         self.binder = Binder(replayer.model, replayer.structure)
         self._finder: contact.ContactFinder | None = None
+        self._discrete: Engine | None = None
 
     def quantities(self, trajectory: Trajectory, groups: Collection[str]) -> Quantities:
         """Everything the checks that need `groups` will read."""
@@ -162,12 +163,23 @@ class Worker:
             acceleration = next(iter(ee.values())).linear_acceleration - model.mj.opt.gravity
             per_payload = np.einsum("tij,ti->tj", jacobian[:, 0, :3], acceleration)
         quiet = found is None
+        self._exact(bound, needed, sigma)
         return Effort(
             needed=needed, gravity=gravity, damping=model.mj.dof_damping * motion.qvel,
             sigma=np.sqrt(sigma**2 + self.replayer.effort_sigma**2 + dry**2), per_payload=per_payload,
             in_contact=np.zeros(shape[0], bool) if quiet else contact.touching(found, shape[0]),
             at_stop=self._at_stop(bound),
         )  # fmt: skip
+
+    def _exact(self, bound: Bound, needed: np.ndarray, sigma: np.ndarray) -> None:
+        """Where every simulator step was logged, replace the fitted torque by the one the integrator applied."""
+        mj = self.replayer.model.mj
+        if not (self.replayer.model.embedded and every_step(bound.time, mj.opt.timestep) and bound.qvel is not None):
+            return
+        qacc = np.diff(bound.qvel, axis=0) / mj.opt.timestep
+        self._discrete = self._discrete or Engine(discrete(mj))
+        sweep_discrete(self._discrete.handles, bound.qpos[:-1], bound.qvel[:-1], qacc, needed[:-1])
+        sigma[:-1] = 0.0
 
     def _at_stop(self, bound: Bound) -> np.ndarray:
         """(T, nv) within half a window of a frame in which the joint is at an end of its range, or past it."""
@@ -192,6 +204,12 @@ class Worker:
         smooth[:, known] = out[0]
         sigma[known] = sample_noise(raw, bound.time, segment) * np.sqrt(np.median(var[0, 0]))
         return MeasuredEffort(bound.effort, smooth, sigma, bound.effort_evidence)
+
+
+def every_step(time: np.ndarray, timestep: float) -> bool:
+    """Whether the log holds each step of the simulator: its periods are the model's timestep, to 1 %."""
+    step = np.diff(time)
+    return len(step) > 0 and bool(np.all(np.abs(step - timestep) < 0.01 * timestep))
 
 
 def prepare(model: RobotModel) -> Replayer:

@@ -82,7 +82,6 @@ def test_every_real_demo_has_the_width_of_its_compiled_model(shared_data):
         assert demo.action is not None
         assert len(demo.action.values) == len(demo)
         assert demo.robot_type in ("Sawyer", "Panda", "Panda+Panda")
-        assert not demo.sim.every_step
     assert lengths == REAL_LENGTHS
 
 
@@ -161,12 +160,6 @@ def test_several_files_name_their_folder(tmp_path):
     assert (note.code, note.place) == ("D101", "stack/broken.hdf5")
     (tmp_path / "stack/broken.hdf5").unlink()
     assert robosuite.open_dataset(tmp_path, ReadOptions()).episodes() == ["lift/demo_0", "stack/demo_0"]
-
-
-@pytest.mark.parametrize(("step", "every"), [(0.05, True), (0.1, False)])
-def test_every_step_is_said_only_where_rows_follow_at_the_timestep(tmp_path, step, every):
-    states = np.column_stack([np.arange(6) * step, np.zeros((6, 4))])
-    assert read(write_demo(tmp_path, states=states)).sim.every_step is every
 
 
 def test_actions_of_another_length_are_left_out(tmp_path):
