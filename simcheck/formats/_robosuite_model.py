@@ -17,7 +17,6 @@ from simcheck.trajectory import Note
 
 # pos="[0, 0, 0.005]": a Python list printed into an attribute. MuJoCo wants numbers separated by spaces.
 _BRACKETED = re.compile(r"""(?<==)(["'])\s*\[([-+0-9.eE,\s]*)\]\s*\1""")
-DEFAULT
 
 
 def model_text(demo: h5py.Group, folder: Path) -> tuple[str, list[Note]]:

@@ -251,8 +251,9 @@ def _chosen_rows(q: Quantities, flags: Sequence[Flag], tracks: Sequence[Track]) 
     ranges = []
     for flag in sorted(flags, key=by_urgency):
         rows = np.flatnonzero((q.frame >= flag.frames[0]) & (q.frame <= flag.frames[1]))
-        if len(rows):
-            ranges.append((rows, _worst_row(flag, rows, q, tracks)))
+        if not len(rows):  # its frames were left out: the nearest that was not
+            rows = np.array([np.argmin(np.abs(q.frame - sum(flag.frames) / 2))])
+        ranges.append((rows, _worst_row(flag, rows, q, tracks)))
     wanted = [worst for _, worst in ranges] + [int(r) for rows, _ in ranges[:1] for r in (rows[0], rows[-1])]
     apart, chosen = max(len(q.time) // 50, 2), []
     for row in wanted:

@@ -90,9 +90,12 @@ def when(flag: Flag, origin: float = 0.0) -> str:
     return f"{first:.2f} s" if last - first < 0.005 else f"{first:.2f}–{last:.2f} s"
 
 
-def by_urgency(flag: Flag) -> tuple[float, int, float]:
-    """Sort key of flags, the most urgent first: weighed as EpisodeResult.score does, then what is sure first."""
+def by_urgency(flag: Flag) -> tuple[float, int, bool, float]:
+    """Sort key of flags, the most urgent first: weighed as EpisodeResult.score does, then what is sure.
+
+    Wrong data (family D) comes before what it causes.
+    """
     weight = {Severity.ERROR: 8.0, Severity.WARNING: 2.0, Severity.INFO: 0.5}[flag.severity]
     share = 0.25 if flag.status is Status.UNDECIDED else 1.0
     margin = -abs(flag.margin) if math.isfinite(flag.margin) else 0.0
-    return -weight * share, list(Status).index(flag.status), margin
+    return -weight * share, list(Status).index(flag.status), not flag.code.startswith("D"), margin
