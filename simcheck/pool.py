@@ -75,6 +75,8 @@ def run(
             continue
         results[item[0]] = item[1]
         on_result(item[1])
+    for thread in crew:  # a thread that is still unwinding when the interpreter ends takes it down
+        thread.join()
     return [results[i] for i in sorted(results)]
 
 

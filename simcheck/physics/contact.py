@@ -2,12 +2,14 @@
 
     σ_dist² = σ_shape² + Σ_j (ℓ_j σ_q,j)²
 
-σ_shape is the stated error of the collision shapes (a card's `collision_error` counts as 2.5 σ); ℓ_j ≤ the
-model's half extent is the lever of joint j, so the second term is an upper bound.
+σ_shape is the error of the two collision shapes, counted as 2.5 σ: a card's `collision_error`; without one, what
+hulls of CAD meshes fill in, at most 5 mm and at most a tenth of the smaller shape. ℓ_j ≤ the model's half extent is
+the lever of joint j, so the second term is an upper bound.
 """
 
 from __future__ import annotations
 
+import mujoco
 import numpy as np
 
 from simcheck.decide import COVERAGE
@@ -18,6 +20,7 @@ from simcheck.physics.structure import Structure
 from simcheck.quantities import Contacts
 
 DEFAULT_SHAPE_ERROR = 0.005  # [m] hulls of CAD meshes fill concavities by millimetres
+DEFAULT_SHAPE_SHARE = 0.1  # [of the smaller shape's bounding radius]: a finger's parts are exact to less
 EMBEDDED_SHAPE_ERROR = 0.002  # [m] shapes are the simulation's own; soft contacts sink by this much
 CLEARANCE = 0.005  # [m] distances up to this beyond the shape error are listed
 CHUNK = 4  # initial guess of contacts per frame
@@ -48,9 +51,21 @@ class ContactFinder:
     def _overlapping(self, qpos: np.ndarray) -> set[tuple[int, int]]:
         """Body pairs of the robot that overlap in configuration `qpos` (nq,)."""
         rows = self._sweep(qpos[None, :])
-        bodies = np.sort(self.model.mj.geom_bodyid[rows[1]], axis=1)
-        robot = self.structure.robot_body[bodies].all(axis=1)
+        bodies = self._bodies(rows[1])
+        robot = self._robot()[bodies].all(axis=1)
         return {(int(a), int(b)) for a, b in bodies[robot & (rows[2] < 0)]}
+
+    def _bodies(self, geom: np.ndarray) -> np.ndarray:
+        """(N, 2) bodies of geoms, ascending; floors (planes, height fields) count as a body of their own, nbody."""
+        mj = self.model.mj
+        floor = np.isin(mj.geom_type, [mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_HFIELD])
+        return np.sort(np.where(floor, mj.nbody, mj.geom_bodyid)[geom], axis=1)
+
+    def _robot(self) -> np.ndarray:
+        """(nbody + 1,) bool: of the robot. A robot file's shapes in the world frame are the robot's own base."""
+        robot = np.append(self.structure.robot_body, False)
+        robot[0] = not self.model.embedded
+        return robot
 
     def _sweep(self, qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """(row, geoms, dist, position) of every contact of all frames."""
@@ -76,29 +91,47 @@ class ContactFinder:
         row, geom, dist, position = self._sweep(qpos)
         # A simulated scene has no pose that is known to be free of contact but the one it began in.
         permanent = self._overlapping(qpos[0]) if self.model.embedded else self.permanent
-        bodies = np.sort(self.model.mj.geom_bodyid[geom], axis=1)
-        key = bodies[:, 0] * self.model.mj.nbody + bodies[:, 1]
-        unique, pair = np.unique(key, return_inverse=True)
-        ids = [(int(k // self.model.mj.nbody), int(k % self.model.mj.nbody)) for k in unique]
+        bodies, size = self._bodies(geom), self.model.mj.nbody + 1
+        unique, pair = np.unique(bodies[:, 0] * size + bodies[:, 1], return_inverse=True)
+        ids = [(int(k // size), int(k % size)) for k in unique]
         hinge = np.array([u == "rad" for u in self.structure.units])
         lever = np.where(hinge, 0.5 * self.model.mj.stat.extent, 1.0)
         noise = np.sqrt(np.sum((lever * sigma_qpos)[self.structure.robot] ** 2))
-        sigma = np.hypot(self.error / COVERAGE, noise)
+        sigma = np.hypot(self._shape_errors(geom) / COVERAGE, noise)
         judged = [e for e, r in zip(evidence, self.structure.robot, strict=True) if r]
         return Contacts(
-            row=row, pair=pair, dist=dist, sigma=np.full(len(row), sigma), position=position,
-            pairs=tuple((self.model.body_name(a), self.model.body_name(b)) for a, b in ids),
+            row=row, pair=pair, dist=dist, sigma=sigma, position=position,
+            pairs=tuple((self._name(a), self._name(b)) for a, b in ids),
             kind=tuple(self._kind(a, b) for a, b in ids), permanent=tuple(p in permanent for p in ids),
             margin=self.margin, evidence=weakest(*judged),
         )  # fmt: skip
 
+    def _shape_errors(self, geom: np.ndarray) -> np.ndarray:
+        """(N,) [m] bound on the error of each distance."""
+        if self.model.embedded or (self.model.card and self.model.card.model.collision_error is not None):
+            return np.full(len(geom), self.error)
+        radius = np.where(self.model.mj.geom_rbound > 0, self.model.mj.geom_rbound, np.inf)[geom].min(axis=1)
+        return np.minimum(self.error, DEFAULT_SHAPE_SHARE * radius)
+
+    def _name(self, body: int) -> str:
+        if body == self.model.mj.nbody:
+            return "floor"
+        return "base" if body == 0 and not self.model.embedded else self.model.body_name(body)
+
     def _kind(self, a: int, b: int) -> str:
-        robot, mj = self.structure.robot_body, self.model.mj
+        robot, mj = self._robot(), self.model.mj
         if robot[a] and robot[b]:
-            return "self" if self.structure.tree[a] == self.structure.tree[b] else "arms"
+            return "arms" if self._two_arms(a, b) else "self"
         if not (robot[a] or robot[b]):
             return "other"
-        return "scenery" if mj.body_weldid[b if robot[a] else a] == 0 else "object"
+        other = b if robot[a] else a
+        return "scenery" if other == mj.nbody or mj.body_weldid[other] == 0 else "object"
+
+    def _two_arms(self, a: int, b: int) -> bool:
+        """Different trees of a scene with several robots, or of a robot whose card says it has two arms."""
+        tree, card = self.structure.tree, self.model.card
+        several = self.model.embedded or (card is not None and card.kind == "bimanual")
+        return several and 0 not in (a, b) and tree[a] != tree[b]
 
 
 def touching(contacts: Contacts, frames: int) -> np.ndarray:
