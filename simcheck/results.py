@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -58,18 +59,22 @@ class EpisodeResult:
 
     @property
     def score(self) -> float:
-        """How urgently a person should look; 0 for nothing. Orders "watch these first".
+        """How urgently a person should look; 0 for nothing. Orders "watch these first"."""
+        return sum(urgency(flag) for flag in self.flags)
 
-        Each flag counts by severity and status, and by how far outside the limit it is:
-        w · (1 + min(|margin|, 3)), w = 8, 2, ½ for error, warning, info, a quarter where undecided.
-        """
-        weight = {Severity.ERROR: 8.0, Severity.WARNING: 2.0, Severity.INFO: 0.5}
-        total = 0.0
-        for flag in self.flags:
-            share = 1.0 if flag.status is Status.FLAGGED else 0.25
-            margin = min(abs(flag.margin), 3.0) if flag.margin == flag.margin else 0.0
-            total += weight[flag.severity] * share * (1 + margin)
-        return total
+
+def weight(flag: Flag) -> float:
+    """How much a flag counts: 8, 2, ½ for error, warning, info; where undecided a twentieth of it.
+
+    So no doubt precedes a warning that is sure, however far its value is from the limit.
+    """
+    severity = {Severity.ERROR: 8.0, Severity.WARNING: 2.0, Severity.INFO: 0.5}[flag.severity]
+    return severity if flag.status is Status.FLAGGED else severity / 20
+
+
+def urgency(flag: Flag) -> float:
+    """The farther outside the limit, the more urgent: weight · (1 + min(|margin|, 3))."""
+    return weight(flag) * (1 + (min(abs(flag.margin), 3.0) if math.isfinite(flag.margin) else 0.0))
 
 
 def _is_remark(outcome: Outcome) -> bool:

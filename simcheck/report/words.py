@@ -6,7 +6,8 @@ import math
 import re
 import unicodedata
 
-from simcheck.flags import Flag, Severity, Status
+from simcheck.flags import Flag, Status
+from simcheck.results import weight
 
 LONGEST = 160  # characters of a name that is not otherwise bounded
 # Folders of a machine that a message may mention; the file's own name says enough.
@@ -95,7 +96,5 @@ def by_urgency(flag: Flag) -> tuple[float, int, bool, float]:
 
     Wrong data (family D) comes before what it causes.
     """
-    weight = {Severity.ERROR: 8.0, Severity.WARNING: 2.0, Severity.INFO: 0.5}[flag.severity]
-    share = 0.25 if flag.status is Status.UNDECIDED else 1.0
     margin = -abs(flag.margin) if math.isfinite(flag.margin) else 0.0
-    return -weight * share, list(Status).index(flag.status), not flag.code.startswith("D"), margin
+    return -weight(flag), list(Status).index(flag.status), not flag.code.startswith("D"), margin
