@@ -138,7 +138,7 @@ FAULTS = (
     Fault("dropped frames", dropped_frames, ("K105",), "K"),
     Fault("frozen recording", frozen, ("D107",), "D"),
     Fault("stale frames", stale_frames, ("D106",), "D"),
-    Fault("degrees instead of radians", degrees, ("D109", "K101"), "D"),
+    Fault("degrees instead of radians", degrees, ("D109",), "D"),
     Fault("joint sign", partial(wrong_sign, joint=0), ("K109",), "K"),
     Fault("joint sign", partial(wrong_sign, joint=1), ("K109",), "K"),
     Fault("swapped joints", swapped_joints, ("K109",), "K"),

@@ -83,8 +83,21 @@ class Runner:
         except InputError as error:
             return self._unreadable(episode, error), None
         q, model = self._quantities(trajectory)
-        outcomes = tuple(self._outcome(module, q, model) for module in self.modules)
-        return self._result(q, model, outcomes), q
+        return self._result(q, model, self._outcomes(q, model)), q
+
+    def _outcomes(self, q: Quantities, model: RobotModel | None) -> tuple[Outcome, ...]:
+        """Every check's answer. Data that is wrong as a whole ends it there: one cause, one code."""
+        outcomes: dict[str, Outcome] = {}
+        cause, blocked = "", ()
+        for m in sorted(self.modules, key=lambda m: (not hasattr(m, "BLOCKS"), m.CODE)):
+            if m.CODE.startswith(blocked):
+                reason = f"the recording is wrong as a whole: see {cause}"
+                outcomes[m.CODE] = Outcome(m.CODE, m.NAME, Status.SKIPPED, reason)
+                continue
+            outcomes[m.CODE] = self._outcome(m, q, model)
+            if hasattr(m, "BLOCKS") and outcomes[m.CODE].status is Status.FLAGGED:
+                cause, blocked = cause or m.CODE, (*blocked, *m.BLOCKS)
+        return tuple(outcomes[m.CODE] for m in self.modules)
 
     def replayer(self, trajectory: Trajectory) -> Replayer | None:
         """What was prepared for this episode's model; None where there is no model or it does not load."""

@@ -6,6 +6,7 @@ A check module offers
     NAME          the bad thing, in words a person would use: "joint-velocity-limit"
     SEVERITY      how bad it is if it is right
     NEEDS         names of the groups of Quantities it reads; if one is None the check is SKIPPED with its reason
+    BLOCKS        (rarely) code prefixes that are SKIPPED where this check is FLAGGED: data wrong as a whole
     Tolerance     frozen dataclass of everything a user may set, each with unit and source in a comment
     check(q, tolerance) -> Iterator[Finding | Skipped]
     example_flagged(), example_clean()   the smallest Quantities on either side of the limit

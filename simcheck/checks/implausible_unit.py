@@ -41,6 +41,7 @@ CODE = "D109"
 NAME = "implausible-unit"
 SEVERITY = Severity.ERROR
 NEEDS = ()
+BLOCKS = ("C", "F", "K", "M", "G", "B", "D110", "X903")  # would only repeat this cause
 
 _TURN = 6.5  # [rad] 2π and 3 %
 _FACTOR = {"rad": 180 / np.pi, "m": 1000.0}  # a number in the smaller unit is this much larger

@@ -39,6 +39,7 @@ CODE = "D110"
 NAME = "joint-order-or-sign-mismatch"
 SEVERITY = Severity.ERROR
 NEEDS = ("ee",)
+BLOCKS = ("C", "F", "K", "M", "G", "B", "X903")  # would only repeat this cause
 
 _FEWEST = 7  # [frames] D115
 

@@ -4,8 +4,8 @@ What:
     Every numeric column of the recording: time, joint channels, poses, simulator state.
 
 How:
-    a value x of a column is not finite; one finding per column with its ranges of frames. Such frames are left
-    out of everything else that is judged.
+    a value x of a column is not finite; one finding per channel with its columns and ranges of frames. Such frames
+    are left out of everything else that is judged.
 
 Silent when:
     every number is finite.
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcheck.columns import Table, exact, runs, tables, with_values
+from simcheck.columns import Table, exact, runs, several, tables, with_values
 from simcheck.flags import Finding, Severity, Skipped
 from simcheck.quantities import Quantities, altered, example
 
@@ -33,36 +33,33 @@ NAME = "non-finite-value"
 SEVERITY = Severity.ERROR
 NEEDS = ()
 
-_MOST_RANGES = 5  # listed per column
+_MOST_RANGES = 5  # listed per channel
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """What a user may set."""
-
-    most_columns: int = 20  # [1] findings per table; the last one says how many columns were not listed
+    """There is no tolerable NaN."""
 
 
-def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
-    """Find columns with NaN or infinity."""
+def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:  # noqa: ARG001
+    """Find channels with NaN or infinity."""
     for table in tables(q.trajectory):
         wrong = ~np.isfinite(table.values)
-        columns = np.flatnonzero(wrong.any(axis=0))
-        for k, c in enumerate(columns[: tolerance.most_columns]):
-            left = len(columns) - tolerance.most_columns if k == tolerance.most_columns - 1 else 0
-            yield _finding(table, int(c), wrong[:, c], left)
+        if wrong.any():
+            yield _finding(table, wrong)
 
 
-def _finding(table: Table, c: int, wrong: np.ndarray, left: int) -> Finding:
-    ranges = runs(wrong)
+def _finding(table: Table, wrong: np.ndarray) -> Finding:
+    columns = [table.names[c] for c in np.flatnonzero(wrong.any(axis=0))]
+    rows = np.asarray(wrong.any(axis=1))
+    ranges = runs(rows)
     listed = ", ".join(f"{a}" if a == b else f"{a}–{b}" for a, b in ranges[:_MOST_RANGES])
     more = f" and {len(ranges) - _MOST_RANGES} more ranges" if len(ranges) > _MOST_RANGES else ""
-    values = table.values[wrong, c]
+    values = table.values[wrong]
     kind = "NaN" if np.isnan(values).all() else "infinite" if np.isinf(values).all() else "NaN or infinite"
-    place = f"{table.key} {table.names[c]}"
-    message = f"{place} is {kind} in {int(wrong.sum())} of {len(wrong)} frames: {listed}{more}"
-    message += f"; {left} more columns" if left > 0 else ""
-    return exact((ranges[0][0], ranges[-1][1]), place, float(wrong.sum()), 0.0, "frames", message)
+    frames = int(rows.sum())
+    message = f"{table.key} {several(columns)} is {kind} in {frames} of {len(wrong)} frames: {listed}{more}"
+    return exact((ranges[0][0], ranges[-1][1]), f"{table.key} {several(columns)}", frames, 0.0, "frames", message)
 
 
 def _with_elbow(value: float) -> Quantities:

@@ -5,9 +5,9 @@ What:
 
 How:
     A plateau is ≥ 10 consecutive frames at exactly the extreme x* of the column that starts in motion:
-        (x_{s−1} − x_{s−2}) sign(x* − x_{s−2}) ≥ max(½ · median non-zero step, 5 · resolution)
-    for its first frame s. Reported where the plateaus of one extreme hold > 5 % of the frames and other columns
-    of the channel change in at least half of their frames. x* = 0 is an idle command, not a bound. UNDECIDED where
+        (x_{s−1} − x_{s−2}) sign(x* − x_{s−2}) ≥ max(½ · median non-zero step, 5 · resolution, 0.6 · mean of 4 before)
+    for its first frame s: a clip cuts off a motion that was not slowing down. Reported where the plateaus of one
+    extreme hold > 5 % of the frames and other columns of the channel change in at least half of their frames. x* = 0 is an idle command, not a bound. UNDECIDED where
     the columns have no names: it may be a gripper.
 
 Silent when:
@@ -40,6 +40,7 @@ NEEDS = ()
 
 _OTHERS = 0.5  # [1] share of a plateau in which other columns change: a robot at rest is no clipping
 _ENTRY = 0.5  # [1] of the median step: a smooth stop arrives slower, its last steps go to zero
+_BRAKING = 0.6  # [1] of the mean of the 4 steps before: a planned stop halves its steps, a clip keeps them
 _NOISE = 5.0  # [1] of the resolution: a quantised joint that creeps arrives by 1–2 steps
 
 
@@ -89,7 +90,11 @@ def _column(
 
 
 def _arrives(x: np.ndarray, start: int, end: float, slowest: float) -> bool:
-    return start >= 2 and bool((x[start - 1] - x[start - 2]) * np.sign(end - x[start - 2]) >= slowest)
+    """Whether the motion ran into the end: its last free step is neither slow nor slower than those before."""
+    if start < 2:
+        return False
+    steps = np.diff(x[max(start - 6, 0) : start]) * np.sign(end - x[start - 2])
+    return bool(steps[-1] >= max(slowest, _BRAKING * float(steps[:-1].mean() if len(steps) > 1 else 0.0)))
 
 
 def _clipped(end: float) -> Quantities:
