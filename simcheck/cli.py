@@ -213,6 +213,8 @@ def main() -> None:
     except InputError as error:
         typer.echo(f"simcheck: {error}", err=True)
         sys.exit(4)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

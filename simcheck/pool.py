@@ -67,14 +67,13 @@ def run(
     while working:
         try:
             item = done.get()
-        except KeyboardInterrupt:
+            if item is None:
+                working -= 1
+                continue
+            results[item[0]] = item[1]
+            on_result(item[1])
+        except KeyboardInterrupt:  # Ctrl-C: finish what is under way, keep what is done
             stop.set()
-            continue
-        if item is None:
-            working -= 1
-            continue
-        results[item[0]] = item[1]
-        on_result(item[1])
     for thread in crew:  # a thread that is still unwinding when the interpreter ends takes it down
         thread.join()
     return [results[i] for i in sorted(results)]

@@ -1,12 +1,12 @@
 """A whole run: answers, order, storage, exit codes. The data is written by the formats' own examples."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 
 import numpy as np
@@ -241,33 +241,32 @@ def test_unknown_robot_is_said_before_any_episode_is_read(data, tmp_path):
     assert "did you mean 'panda'" in done.stderr
 
 
-def test_interrupting_keeps_what_is_finished(tmp_path):
-    folder = dataset(tmp_path / "data", [motion(1500, seed=s) for s in range(40)])
-    command = [
-        sys.executable,
-        "-m",
-        "simcheck.cli",
-        "check",
-        str(folder),
-        "--out",
-        str(tmp_path / "out"),
-        "--threads",
-        "1",
-        "--pictures",
-        "0",
-    ]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ))
-    try:
-        child.wait(4)
-    except subprocess.TimeoutExpired:
-        child.send_signal(signal.SIGINT)
-    child.communicate(timeout=60)
-    if child.returncode == 130:
-        report = store.read(tmp_path / "out")
-        assert report.info.interrupted
-        assert len(report.episodes) < report.info.total == 40
-    else:
-        assert child.returncode in (0, 1, 3), "the machine finished before the interrupt"
+def test_stopping_keeps_what_is_finished(tmp_path):
+    folder, stop, seen = dataset(tmp_path, [motion(seed=s) for s in range(30)]), Event(), []
+
+    def third(result):
+        seen.append(result.episode)
+        if len(seen) == 3:
+            stop.set()
+
+    report = api.check(folder, threads=1, on_result=third, stop=stop)
+    assert report.info.interrupted
+    assert 3 <= len(report.episodes) < report.info.total == 30
+    assert [e.episode for e in report.episodes] == seen
+    assert report.exit_code(None) == 130
+
+
+def test_ctrl_c_keeps_what_is_finished(tmp_path):
+    folder, seen = dataset(tmp_path, [motion(seed=s) for s in range(30)]), []
+
+    def interrupted(result):
+        seen.append(result.episode)
+        if len(seen) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    report = api.check(folder, threads=2, on_result=interrupted)
+    assert report.info.interrupted
+    assert 3 <= len(report.episodes) < 30
 
 
 def test_help_loads_neither_engine_nor_arrow():

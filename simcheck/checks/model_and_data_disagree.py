@@ -15,7 +15,8 @@ How:
     is given where it explains more than half.
 
 Silent when:
-    no effort was measured, or fewer than 20 frames are free of contact.
+    no effort was measured, or fewer than 20 frames are free of contact; the recorded effort is a magnitude (never
+    negative where the model needs both signs), as drives report that only know their current.
 
 Fails to see:
     errors smaller than the stated uncertainty of model and friction; errors that the motion does not excite (an
@@ -74,6 +75,9 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     if found is None:
         yield Skipped(f"fewer than {_FEWEST} frames have a measured effort and no contact")
         return
+    if _unsigned(found):
+        yield Skipped("the recorded effort has no sign: a magnitude cannot be compared with what the model needs")
+        return
     rms, sigma = _rms(found.r), _rms(found.sigma)
     lasting = np.minimum(rms, _GAUSS * np.median(np.abs(found.r), axis=0))
     limit = q.limits.effort[found.joints] if q.limits else np.full(len(rms), np.nan)
@@ -111,6 +115,12 @@ def _residual(q: Quantities) -> _Residual | None:
         return None
     sigma = np.hypot(q.effort.sigma, q.measured_effort.sigma)[rows][:, joints]
     return _Residual(joints, r[rows], sigma, measured[rows][:, joints], q.effort.per_payload[rows][:, joints])
+
+
+def _unsigned(found: _Residual) -> bool:
+    """Whether a never negative effort stands for a need that is clearly negative in a tenth of the values."""
+    needed = found.measured - found.r
+    return bool(np.all(found.measured > -COVERAGE * found.sigma) and np.mean(needed < -COVERAGE * found.sigma) > 0.1)
 
 
 def _payload(found: _Residual, enough: float) -> str:

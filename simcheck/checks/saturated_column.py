@@ -7,8 +7,8 @@ How:
     A plateau is ≥ 10 consecutive frames at exactly the extreme x* of the column that starts in motion:
         (x_{s−1} − x_{s−2}) sign(x* − x_{s−2}) ≥ max(½ · median non-zero step, 5 · resolution, 0.6 · mean of 4 before)
     for its first frame s: a clip cuts off a motion that was not slowing down. Reported where the plateaus of one
-    extreme hold > 5 % of the frames and other columns of the channel change in at least half of their frames. x* = 0 is an idle command, not a bound. UNDECIDED where
-    the columns have no names: it may be a gripper.
+    extreme hold > 5 % of the frames and other columns of the channel change in at least half of their frames.
+    x* = 0 is an idle command, not a bound. UNDECIDED where the columns have no names: it may be a gripper.
 
 Silent when:
     the column is constant, or belongs to a gripper or hand (by name, or by a unit of share), which rest at their

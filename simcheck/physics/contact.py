@@ -4,7 +4,7 @@
 
 σ_shape is the error of the two collision shapes, counted as 2.5 σ: a card's `collision_error`; without one, what
 hulls of CAD meshes fill in, at most 5 mm and at most a tenth of the smaller shape. ℓ_j ≤ the model's half extent is
-the lever of joint j, so the second term is an upper bound.
+the lever of joint j, summed over the joints between the two bodies, so the second term is an upper bound.
 """
 
 from __future__ import annotations
@@ -94,10 +94,8 @@ class ContactFinder:
         bodies, size = self._bodies(geom), self.model.mj.nbody + 1
         unique, pair = np.unique(bodies[:, 0] * size + bodies[:, 1], return_inverse=True)
         ids = [(int(k // size), int(k % size)) for k in unique]
-        hinge = np.array([u == "rad" for u in self.structure.units])
-        lever = np.where(hinge, 0.5 * self.model.mj.stat.extent, 1.0)
-        noise = np.sqrt(np.sum((lever * sigma_qpos)[self.structure.robot] ** 2))
-        sigma = np.hypot(self._shape_errors(geom) / COVERAGE, noise)
+        noise = self._joint_noise(ids, sigma_qpos)
+        sigma = np.hypot(self._shape_errors(geom) / COVERAGE, noise[pair] if len(pair) else 0.0)
         judged = [e for e, r in zip(evidence, self.structure.robot, strict=True) if r]
         return Contacts(
             row=row, pair=pair, dist=dist, sigma=sigma, position=position,
@@ -105,6 +103,13 @@ class ContactFinder:
             kind=tuple(self._kind(a, b) for a, b in ids), permanent=tuple(p in permanent for p in ids),
             margin=self.margin, evidence=weakest(*judged),
         )  # fmt: skip
+
+    def _joint_noise(self, pairs: list[tuple[int, int]], sigma_qpos: np.ndarray) -> np.ndarray:
+        """(n,) [m] upper bound on what the noise of the joints between two bodies does to their distance."""
+        hinge = np.array([u == "rad" for u in self.structure.units])
+        reach = np.where(hinge, 0.5 * self.model.mj.stat.extent, 1.0) * sigma_qpos
+        moves = np.vstack([self.structure.moves, np.zeros_like(self.structure.moves[:1])])  # the floor stands still
+        return np.array([np.linalg.norm(reach[moves[a] ^ moves[b]]) for a, b in pairs])
 
     def _shape_errors(self, geom: np.ndarray) -> np.ndarray:
         """(N,) [m] bound on the error of each distance."""

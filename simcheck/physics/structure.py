@@ -24,6 +24,7 @@ class Structure:
         tree: (nbody,) top-level body each body hangs from: two arms are two trees.
         free_base: joint id of the robot's free base, −1 for a fixed one.
         home: (nq,) reference configuration: the card's, else the key frame "home", else the first, else qpos0.
+        moves: (nbody, nv) bool: the degree of freedom moves the body.
         related: (nv, nv) bool: the position of k matters to the torque of j.
     """
 
@@ -43,6 +44,7 @@ class Structure:
         free = np.flatnonzero((mj.jnt_type == mujoco.mjtJoint.mjJNT_FREE) & self.robot_body[mj.jnt_bodyid])
         self.free_base = int(free[0]) if len(free) else -1
         self.home = self._home()
+        self.moves = self._moves()
         self.related = self._related()
 
     def joints(self, observed: np.ndarray, evidence: list[Evidence], base: Evidence) -> Joints:
@@ -102,14 +104,16 @@ class Structure:
         A joint whose whole range changes no static torque by more than NEGLIGIBLE is left out: an unseen
         gripper must not make the arm's torque a guess.
         """
+        carried = self.moves[self.model.mj.dof_bodyid]
+        return (carried | carried.T) & self._matters()
+
+    def _moves(self) -> np.ndarray:
         mj = self.model.mj
-        ancestors = np.zeros((mj.nbody, mj.nbody), bool)
-        for b in range(1, mj.nbody):
-            ancestors[b] = ancestors[mj.body_parentid[b]]
-            ancestors[b, b] = True
-        bodies = mj.dof_bodyid
-        linked = ancestors[bodies][:, bodies] | ancestors[bodies][:, bodies].T
-        return linked & self._matters()
+        out = np.zeros((mj.nbody, mj.nv), bool)
+        for b in range(1, mj.nbody):  # parents come before their children
+            out[b] = out[mj.body_parentid[b]]
+            out[b, mj.body_dofadr[b] : mj.body_dofadr[b] + mj.body_dofnum[b]] = True
+        return out
 
     def _matters(self) -> np.ndarray:
         """(nv, nv) static torque of j changes noticeably over the range of k, at the home pose."""
