@@ -175,6 +175,38 @@ class Contacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """Forces on free bodies and what can have applied them, per interval between two frames: T − 1 rows, nb bodies.
+
+    Attributes:
+        bodies: (nb,) names of objects and floating bases.
+        weight: (nb,) m g [N].
+        radius: (nb,) radius of gyration [m].
+        needed: (T − 1, nb, 3) force something has to apply besides gravity [N], world.
+        force: (T − 1, nb) [N] the part no contact within its friction cone and no drive within its limit applies.
+        torque: (T − 1, nb) [N m] likewise.
+        sigma_force, sigma_torque: one standard deviation from the noise of the motion.
+        touched: (T − 1, nb) bool: something is near enough to touch it.
+        is_base: (nb,) bool: the floating base of the robot.
+        failed: intervals whose solver did not converge.
+        evidence: weakest among the poses it depends on.
+    """
+
+    bodies: tuple[str, ...]
+    weight: np.ndarray
+    radius: np.ndarray
+    needed: np.ndarray
+    force: np.ndarray
+    torque: np.ndarray
+    sigma_force: np.ndarray
+    sigma_torque: np.ndarray
+    touched: np.ndarray
+    is_base: np.ndarray
+    failed: int
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
 class Quantities:
     """One episode, ready to be judged.
 
@@ -203,6 +235,7 @@ class Quantities:
     measured_effort: MeasuredEffort | None = None
     ee: dict[str, EndEffector] | None = None
     contacts: Contacts | None = None
+    explanation: Explanation | None = None
     binding_notes: tuple[str, ...] = ()
     edge: np.ndarray | None = None
     engine_warnings: dict[str, int] = field(default_factory=dict)
@@ -261,6 +294,12 @@ def example(**changes: object) -> Quantities:
             row=np.arange(90), pair=np.zeros(90, int), dist=np.full(90, 0.05), sigma=np.full(90, 1e-3),
             position=np.zeros((90, 3)), pairs=(("upper_arm", "hand"),), kind=("self",), permanent=(False,),
             margin=0.06, evidence=Evidence.DECLARED),
+        "explanation": Explanation(
+            bodies=("cube",), weight=np.array([2.0]), radius=np.array([0.02]),
+            needed=np.tile([[[0, 0, 2.0]]], (89, 1, 1)),
+            force=np.zeros((89, 1)), torque=np.zeros((89, 1)), sigma_force=np.full((89, 1), 0.01),
+            sigma_torque=np.full((89, 1), 1e-4), touched=np.ones((89, 1), bool), is_base=np.zeros(1, bool), failed=0,
+            evidence=Evidence.MEASURED),
     }  # fmt: skip
     return Quantities(**{**values, **changes})  # pyright: ignore[reportArgumentType]
 

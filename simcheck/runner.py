@@ -185,7 +185,19 @@ class Runner:
 
 
 def _without_model(trajectory: Trajectory, reason: str) -> Quantities:
-    groups = ("joints", "limits", "qpos", "position", "target", "motion", "effort", "measured_effort", "ee", "contacts")
+    groups = (
+        "joints",
+        "limits",
+        "qpos",
+        "position",
+        "target",
+        "motion",
+        "effort",
+        "measured_effort",
+        "ee",
+        "contacts",
+        "explanation",
+    )
     return Quantities(trajectory, np.arange(len(trajectory)), trajectory.time, missing=dict.fromkeys(groups, reason))
 
 

@@ -202,6 +202,20 @@ def sweep_discrete(h, qpos, qvel, qacc, effort) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
+def collide(h) -> None:
+    """Kinematics and collision at the configuration in h.qpos."""
+    _kinematics(h.m, h.d)
+    _com_pos(h.m, h.d)
+    _collision(h.m, h.d)
+
+
+@numba.njit(nogil=True, cache=True)
+def point_jacobian(h, jac, point, body) -> None:
+    """Jacobian (6, nv) of a point (3,) [m] fixed to a body, world axes, at the current kinematics; written."""
+    _jac(h.m, h.d, jac[:3].ctypes, jac[3:].ctypes, point.ctypes, body)
+
+
+@numba.njit(nogil=True, cache=True)
 def sweep_contacts(h, qpos, start, frame, geom, dist, pos, normal) -> tuple[int, int]:
     """Contacts (and near contacts within the model's margins) of frames `start` and after, as a flat list.
 
@@ -217,9 +231,7 @@ def sweep_contacts(h, qpos, start, frame, geom, dist, pos, normal) -> tuple[int,
     row = 0
     for t in range(start, qpos.shape[0]):
         h.qpos[:] = qpos[t]
-        _kinematics(h.m, h.d)
-        _com_pos(h.m, h.d)
-        _collision(h.m, h.d)
+        collide(h)
         ncon = h.ncon[0]
         if row + ncon > frame.shape[0]:
             return t, row

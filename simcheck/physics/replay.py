@@ -17,18 +17,20 @@ from simcheck.flags import Evidence
 from simcheck.physics import contact, frames, limits
 from simcheck.physics.bind import Binder, Bound
 from simcheck.physics.engine import Engine, discrete, sweep_discrete, sweep_inverse
+from simcheck.physics.explainer import Explainer, explanation
 from simcheck.physics.lint import lint
 from simcheck.physics.model import RobotModel
 from simcheck.physics.motion import ORDER, WINDOW, edges, estimate, fit, sample_noise, segments, window_samples
 from simcheck.physics.structure import Structure
-from simcheck.quantities import Contacts, Effort, Joints, Limits, MeasuredEffort, Motion, Quantities
+from simcheck.quantities import Contacts, Effort, Explanation, Joints, Limits, MeasuredEffort, Motion, Quantities
 from simcheck.trajectory import Note, Trajectory
 
+TOUCH = 0.002  # [m] shapes this near may touch: soft contacts keep a gap or a dent of this order
 STOP_SLACK = {"rad": 1e-3, "m": 2e-4}  # how near to an end of its range a joint may lean on its stop
 # What has to be computed before what.
 DEPENDS = {
     "motion": (), "ee": ("motion",), "contacts": ("motion",), "effort": ("motion", "ee", "contacts"),
-    "measured_effort": (),
+    "measured_effort": (), "explanation": ("motion",),
 }  # fmt: skip
 
 
@@ -81,6 +83,7 @@ class Worker:
         self.binder = Binder(replayer.model, replayer.structure)
         self._finder: contact.ContactFinder | None = None
         self._discrete: Engine | None = None
+        self._explainer: Explainer | None = None
 
     def quantities(self, trajectory: Trajectory, groups: Collection[str]) -> Quantities:
         """Everything the checks that need `groups` will read."""
@@ -103,12 +106,14 @@ class Worker:
             ee, jacobian = self._end_effectors(bound, trajectory, motion, missing)
         effort = self._effort(bound, motion, found, ee, jacobian, missing) if motion and "effort" in wanted else None
         measured = self._measured(bound, missing) if "measured_effort" in wanted else None
+        explanation = self._explanation(bound, motion, missing) if motion and "explanation" in wanted else None
         if bound.target is None:
             missing["target"] = "the recording has no commanded joint positions"
         return Quantities(
             trajectory=trajectory, frame=bound.frame, time=bound.time,
             joints=self._trusted(bound.joints), limits=replayer.limits, qpos=bound.qpos, position=self._position(bound),
             target=bound.target, motion=motion, effort=effort, measured_effort=measured, ee=ee, contacts=found,
+            explanation=explanation,
             binding_notes=bound.notes, edge=edges(bound.time), engine_warnings=self.engine.warnings(),
             missing=missing,
         )  # fmt: skip
@@ -170,6 +175,17 @@ class Worker:
             in_contact=np.zeros(shape[0], bool) if quiet else contact.touching(found, shape[0]),
             at_stop=self._at_stop(bound),
         )  # fmt: skip
+
+    def _explanation(self, bound: Bound, motion: Motion, missing: dict[str, str]) -> Explanation | None:
+        model, structure = self.replayer.model, self.replayer.structure
+        if not model.embedded:
+            missing["explanation"] = "no scene: the model holds the robot alone, not what it touches"
+            return None
+        if not structure.free_bodies:
+            missing["explanation"] = "nothing in the model can move freely"
+            return None
+        self._explainer = self._explainer or Explainer(model.mj, structure.robot, self.replayer.limits.effort, TOUCH)
+        return explanation(self._explainer, structure, bound, motion)
 
     def _exact(self, bound: Bound, needed: np.ndarray, sigma: np.ndarray) -> None:
         """Where every simulator step was logged, replace the fitted torque by the one the integrator applied."""

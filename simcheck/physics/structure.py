@@ -24,6 +24,7 @@ class Structure:
         tree: (nbody,) top-level body each body hangs from: two arms are two trees.
         free_base: joint id of the robot's free base, −1 for a fixed one.
         home: (nq,) reference configuration: the card's, else the key frame "home", else the first, else qpos0.
+        free_bodies: body of every free joint.
         moves: (nbody, nv) bool: the degree of freedom moves the body.
         related: (nv, nv) bool: the position of k matters to the torque of j.
     """
@@ -43,6 +44,7 @@ class Structure:
         self.range = np.where(limited[:, None], mj.jnt_range[mj.dof_jntid], np.nan)
         free = np.flatnonzero((mj.jnt_type == mujoco.mjtJoint.mjJNT_FREE) & self.robot_body[mj.jnt_bodyid])
         self.free_base = int(free[0]) if len(free) else -1
+        self.free_bodies = [int(b) for b in mj.jnt_bodyid[mj.jnt_type == mujoco.mjtJoint.mjJNT_FREE]]
         self.home = self._home()
         self.moves = self._moves()
         self.related = self._related()

@@ -1,0 +1,34 @@
+"""What momentum checks share: intervals between frames judged like frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from simcheck.quantities import Explanation, Quantities
+
+IMPACT = 2.0  # [m g] a larger force is an impact: where and when in the interval it acted is not in the frames
+AT_IMPACT = 0.5  # [1] share of an impact's force that may stay unexplained
+
+
+def allowance(e: Explanation, of_weight: float, of_force: float) -> np.ndarray:
+    """(T − 1, nb) force that may stay unexplained [N]."""
+    size = np.linalg.norm(e.needed, axis=2)
+    share = np.where(size > IMPACT * e.weight, max(AT_IMPACT, of_force), of_force)
+    return of_weight * e.weight + share * size
+
+
+def patient(value: np.ndarray, limit: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """(T − 1, nb) the limit, raised to `unit` (nb,) where a single interval exceeds it between two that do not.
+
+    A grasp that closes or opens inside an interval leaves up to the object's weight there, and nothing beside it.
+    """
+    beyond = np.pad(value > limit, ((1, 1), (0, 0)))
+    alone = beyond[1:-1] & ~beyond[:-2] & ~beyond[2:]
+    return np.where(alone, np.maximum(limit, unit), limit)
+
+
+def judged_intervals(q: Quantities) -> Quantities:
+    """The same episode with one row per interval: row t stands for frames t and t + 1."""
+    return replace(q, frame=q.frame[:-1], time=q.time[:-1], edge=None)
