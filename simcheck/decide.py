@@ -112,7 +112,8 @@ class Signal:
 
     def _message(self, c: int, w: int, half: float, limit: float, sure: bool, outside: bool, more: int) -> str:
         unit = self.unit[c]
-        text = f"{self.what} of {self.names[c]} is {self.value[w, c]:.3g} ± {half:.2g} {unit}, limit {limit:.3g} {unit}"
+        unit = "" if unit == "1" else f" {unit}"
+        text = f"{self.what} of {self.names[c]} is {self.value[w, c]:.3g} ± {half:.2g}{unit}, limit {limit:.3g}{unit}"
         text += f" ({_short(self.source)})" if self.source else ""
         if not sure:
             text += ": its unit or an input is only inferred" if outside else ": the interval straddles the limit"

@@ -158,6 +158,7 @@ class Contacts:
         pairs: body-name pairs.
         kind: per pair, one of "self" (one arm with itself), "arms" (two arms), "scenery", "object", "other".
         permanent: per pair, in contact at the home pose too: how the model is, not how the motion is.
+        kinds: kinds of pairs the model could have; a check of another kind has nothing to look at.
         margin: [m] distances up to this are listed.
         evidence: weakest among the joints it depends on.
     """
@@ -170,6 +171,7 @@ class Contacts:
     pairs: tuple[tuple[str, str], ...]
     kind: tuple[str, ...]
     permanent: tuple[bool, ...]
+    kinds: tuple[str, ...]
     margin: float
     evidence: Evidence
 
@@ -293,6 +295,7 @@ def example(**changes: object) -> Quantities:
         "contacts": Contacts(
             row=np.arange(90), pair=np.zeros(90, int), dist=np.full(90, 0.05), sigma=np.full(90, 1e-3),
             position=np.zeros((90, 3)), pairs=(("upper_arm", "hand"),), kind=("self",), permanent=(False,),
+            kinds=("self", "arms", "scenery", "object"),
             margin=0.06, evidence=Evidence.DECLARED),
         "explanation": Explanation(
             bodies=("cube",), weight=np.array([2.0]), radius=np.array([0.02]),

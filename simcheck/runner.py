@@ -148,8 +148,11 @@ class Runner:
             return Outcome(
                 module.CODE, module.NAME, min((f.status for f in flags), key=list(Status).index), reason, flags
             )
-        whole = any(not s.partly for s in skips)
-        return Outcome(module.CODE, module.NAME, Status.SKIPPED if whole else Status.CLEAN, reason)
+        if any(not s.partly for s in skips):
+            return Outcome(module.CODE, module.NAME, Status.SKIPPED, reason)
+        if doubt := inferred(module.CODE[0], q):
+            return Outcome(module.CODE, module.NAME, Status.UNDECIDED, "; ".join(filter(None, (doubt, reason))))
+        return Outcome(module.CODE, module.NAME, Status.CLEAN, reason)
 
     def _flag(self, module: ModuleType, f: Finding, q: Quantities, model: RobotModel | None) -> Flag:
         time = q.trajectory.time
@@ -182,6 +185,21 @@ class Runner:
             for m in self.modules
         )
         return self._result(q, None, outcomes)
+
+
+def inferred(family: str, q: Quantities) -> str:
+    """Why nothing in this family can be called clean: an input it rests on was only inferred; empty if none was.
+
+    Positions carry K and C; forces carry F, where everything a joint's torque depends on counts.
+    """
+    if q.joints is None or family not in "KCF":
+        return ""
+    judged = np.flatnonzero(q.joints.robot & q.joints.observed)
+    evidence = q.joints.effort_evidence if family == "F" else q.joints.evidence
+    if not any(evidence[v] is Evidence.INFERRED for v in judged):
+        return ""
+    said = [n for n in q.binding_notes if "inferred" in n or (family == "F" and ("assumed" in n or "held at" in n))]
+    return "nothing found, but an input was only inferred" + (f": {said[0]}" if said else "")
 
 
 def _without_model(trajectory: Trajectory, reason: str) -> Quantities:

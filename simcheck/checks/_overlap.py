@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simcheck.decide import COVERAGE, Signal
-from simcheck.flags import Finding
+from simcheck.flags import Finding, Skipped
 from simcheck.kinematics import is_gripper
 from simcheck.quantities import Contacts, Quantities
 
@@ -16,6 +16,10 @@ MM = 1e3  # [mm/m]
 TOUCH = 1.0  # [mm] overlap of two links from which they collide; DexGraspNet rejects from 1 mm
 STEADY = 0.1  # [mm] a distance that varies less over an episode is how the model is made
 ROBOT = ("self", "arms")
+NOTHING = {
+    "self": "the model has no two shapes that could collide", "arms": "there is one arm only",
+    "scenery": "the model holds no scenery", "object": "the model holds no objects",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,12 @@ def _judged(c: Contacts, p: int, kinds: Collection[str]) -> bool:
     return c.kind[p] in kinds and not c.permanent[p] and not closing
 
 
-def deeper(q: Quantities, kind: str, tolerance: float, what: str) -> Iterator[Finding]:
+def deeper(q: Quantities, kind: str, tolerance: float, what: str) -> Iterator[Finding | Skipped]:
     """Findings for pairs of one kind that overlap by more than `tolerance` [mm]."""
     assert q.contacts is not None
+    if kind not in q.contacts.kinds:
+        yield Skipped(NOTHING[kind])
+        return
     found = overlap(q, (kind,))
     yield from found.signal(q.contacts, np.full(len(found.pairs), tolerance), what).exceeding(q)
 

@@ -221,7 +221,8 @@ class Binder:
         open_columns = [(c, self.structure.dof[j]) for c, j in joints if units[c] == UNKNOWN]
         hinges = [(c, v) for c, v in open_columns if self.structure.units[v] == "rad"]
         if not hinges:
-            return {**units, **{c: "m" for c, _ in open_columns}}, "m" if open_columns else ""
+            units.update({c: "m" for c, _ in open_columns})
+            return self._with_gripper_percent(channel, units), "m" if open_columns else ""
         columns, dofs = [c for c, _ in hinges], [v for _, v in hinges]
         limits = self.structure.range[dofs]
         peak = np.nanmax(np.abs(channel.values[:, columns]), axis=0, initial=0)
@@ -231,12 +232,15 @@ class Binder:
         guess = infer_unit(peak, limits[:, 0], limits[:, 1])
         units.update(dict.fromkeys(columns, guess))
         units.update({c: "m" for c, v in open_columns if v not in dofs})
-        if guess == "m100":  # LeRobot's grippers run 0…100 where the other joints run −100…100
-            for c, _ in hinges:
-                name = words(channel.names[c])
-                if name.endswith("gripper") and np.nanmin(channel.values[:, c]) >= -1:
-                    units[c] = "percent"
-        return units, guess
+        return self._with_gripper_percent(channel, units), guess
+
+    def _with_gripper_percent(self, channel: Channel, units: dict[int, str]) -> dict[int, str]:
+        """LeRobot's grippers run 0…100 where its other joints run −100…100, whoever said m100."""
+
+        def is_share(c: int) -> bool:
+            return words(channel.names[c]).endswith("gripper") and np.nanmin(channel.values[:, c], initial=0) >= -1
+
+        return {c: "percent" if unit == "m100" and is_share(c) else unit for c, unit in units.items()}
 
     def _fill_gripper(
         self, channel: Channel, column: int, gripper: Gripper, qpos: np.ndarray, observed: np.ndarray,

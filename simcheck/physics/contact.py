@@ -46,6 +46,7 @@ class ContactFinder:
         buffer.body_margin[:] = self.margin / 2
         buffer.pair_margin[:] = self.margin
         self.engine = Engine(buffer)
+        self.kinds = self._kinds()
         self.permanent = set() if model.embedded else self._overlapping(self.structure.home)
 
     def _overlapping(self, qpos: np.ndarray) -> set[tuple[int, int]]:
@@ -54,6 +55,14 @@ class ContactFinder:
         bodies = self._bodies(rows[1])
         robot = self._robot()[bodies].all(axis=1)
         return {(int(a), int(b)) for a, b in bodies[robot & (rows[2] < 0)]}
+
+    def _kinds(self) -> tuple[str, ...]:
+        """Kinds of pairs this model could have in contact."""
+        mj = self.model.mj
+        bodies = np.unique(np.append(mj.geom_bodyid, mj.nbody))
+        has_floor = np.isin(mj.geom_type, [mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_HFIELD]).any()
+        bodies = bodies if has_floor else bodies[:-1]
+        return tuple(sorted({self._kind(int(a), int(b)) for a in bodies for b in bodies if a < b}))
 
     def _bodies(self, geom: np.ndarray) -> np.ndarray:
         """(N, 2) bodies of geoms, ascending; floors (planes, height fields) count as a body of their own, nbody."""
@@ -101,7 +110,7 @@ class ContactFinder:
             row=row, pair=pair, dist=dist, sigma=sigma, position=position,
             pairs=tuple((self._name(a), self._name(b)) for a, b in ids),
             kind=tuple(self._kind(a, b) for a, b in ids), permanent=tuple(p in permanent for p in ids),
-            margin=self.margin, evidence=weakest(*judged),
+            kinds=self.kinds, margin=self.margin, evidence=weakest(*judged),
         )  # fmt: skip
 
     def _joint_noise(self, pairs: list[tuple[int, int]], sigma_qpos: np.ndarray) -> np.ndarray:

@@ -186,7 +186,8 @@ def segments(time: np.ndarray) -> np.ndarray:
 def edges(time: np.ndarray, window: float = WINDOW) -> np.ndarray:
     """(T,) bool: less than a quarter of the window lies on one side, so the fit extrapolates more than it averages."""
     stretch, t = segments(time), np.arange(len(time))
-    quarter = window_samples(float(np.median(np.diff(time))), window) // 4
+    samples = window_samples(float(np.median(np.diff(time))), window)
+    quarter = np.minimum(samples, stretch[:, 1] - stretch[:, 0]) // 4
     return (t - stretch[:, 0] < quarter) | (stretch[:, 1] - 1 - t < quarter)
 
 

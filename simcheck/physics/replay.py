@@ -154,6 +154,9 @@ class Worker:
         if model.torque_block:
             missing["effort"] = model.torque_block
             return None
+        if self.replayer.structure.free_base >= 0 and bound.base_known and not model.embedded:
+            missing["effort"] = "what the legs need hangs on ground forces, and there is no ground in the model"
+            return None
         nv, shape = model.mj.nv, motion.qacc.shape
         needed, gravity, sigma = np.empty(shape), np.empty(shape), np.empty(shape)
         sweep_inverse(
