@@ -150,6 +150,6 @@ FAULTS = (
     Fault("target out of range", target_out_of_range, ("K111",), "K"),
     Fault("unmodelled payload", payload, ("X903",), "X"),
     Fault("ghost grasp", ghost_grasp, (), "M"),
-    Fault("object teleport", cube_teleport, (), "M"),
+    Fault("object teleport", cube_teleport, ("M104",), "M"),
     Fault("one finger never touches", one_finger, (), "G"),
 )

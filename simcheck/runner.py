@@ -34,11 +34,13 @@ class Judge:
         config: checks and tolerances.
         robot: card name or model file; empty if the data brings its own models.
         assets: folder of meshes for embedded models.
+        scene: MJCF file with the table and the objects, put around the robot.
     """
 
     config: Config
     robot: str = ""
     assets: Path | None = None
+    scene: Path | None = None
 
 
 class Models:
@@ -119,7 +121,7 @@ class Runner:
     def _worker(self, sim: SimState | None) -> Worker | None:
         """The engine for this episode: its own model if it brings one and the user names none."""
         if self.judge.robot:
-            key, build = self.judge.robot, lambda: load(self.judge.robot, self.judge.assets)
+            key, build = self.judge.robot, lambda: load(self.judge.robot, self.judge.assets, self.judge.scene)
         elif sim is not None:
             text, assets = sim.model_xml, sim.asset_root
             key, build = hashlib.sha256(text.encode()).hexdigest(), lambda: load_embedded(text, assets)

@@ -23,6 +23,7 @@ from simcheck.physics import _references as references
 
 MEMORY_BYTES = 4 << 30
 CPU_SECONDS = 60
+SCENE = "scene/"
 UNREADABLE_MESHES = (".dae", ".glb", ".gltf", ".ply")  # the engine reads STL, OBJ and MSH
 
 
@@ -107,6 +108,19 @@ def _spec(request: dict[str, Any], answer: Answer) -> tuple[mujoco.MjSpec, list[
     return mujoco.MjSpec.from_file(str(path)), roots
 
 
+def _attach_scene(spec: mujoco.MjSpec, path: Path) -> None:
+    """Put a scene around the robot; everything in it is called "scene/…"."""
+    root = references.parse(references.read_text(path), path.name)
+    if root.tag != "mujoco":
+        raise ModelError(f"{path.name}: root element is <{root.tag}>; a scene is an MJCF file, expected <mujoco>")
+    folder = path.resolve().parent
+    references.check_includes(root, folder, [folder], (path.resolve(),))
+    scene = mujoco.MjSpec.from_file(str(path))
+    for geom in scene.worldbody.geoms:  # a name tells scenery from the robot's own base
+        geom.name = geom.name or f"fixture{geom.id}"
+    spec.attach(scene, prefix=SCENE, frame=spec.worldbody.add_frame())
+
+
 def _strip_path(root: ElementTree.Element, folder: Path) -> None:
     """Keep the folders of URDF mesh paths, which the engine strips by default, by making them absolute."""
     for mesh in root.iter("mesh"):
@@ -136,6 +150,8 @@ def _compile(request: dict[str, Any]) -> Answer:
     answer = Answer()
     try:
         spec, roots = _spec(request, answer)
+        if request.get("scene"):
+            _attach_scene(spec, Path(request["scene"]))
         _drop_missing_meshes(spec, roots, answer)
         model = _compiled(spec, answer)
         mujoco.mj_saveModel(model, request["out"], None)

@@ -17,7 +17,7 @@ from simcheck.errors import FormatError
 from simcheck.flags import Evidence
 from simcheck.physics.model import RobotModel
 from simcheck.physics.motion import MIN_SAMPLES, segments
-from simcheck.physics.structure import Structure
+from simcheck.physics.structure import SCENE, Structure
 from simcheck.quantities import Joints
 from simcheck.robot import Gripper
 from simcheck.trajectory import NORMALISED, SI_FACTOR, UNKNOWN, ActionKind, Channel, Trajectory
@@ -171,6 +171,7 @@ class Binder:
         self._fill(position, trajectory.action, joints, grippers, qpos, observed, evidence, notes)
         base = self._base(trajectory, qpos, observed, evidence, notes)
         self._couple(qpos, observed, evidence)
+        self._objects(trajectory, qpos, observed, evidence, notes)
         finite = np.asarray(np.isfinite(qpos).all(axis=1))
         keep, more = usable(trajectory.time, finite)
         hidden = [structure.dof_names[v] for v in np.flatnonzero(structure.robot & ~observed)]
@@ -274,6 +275,27 @@ class Binder:
         observed[v : v + 6] = True
         evidence[v : v + 6] = [Evidence.DECLARED] * 6
         return Evidence.DECLARED
+
+    def _objects(
+        self, trajectory: Trajectory, qpos: np.ndarray, observed: np.ndarray, evidence: list[Evidence], notes: list[str]
+    ) -> None:
+        """Recorded object poses move the scene's free bodies of the same name."""
+        mj = self.model.mj
+        free = {
+            words(self.model.body_name(b)): b for b in self.structure.free_bodies if not self.structure.robot_body[b]
+        }
+        poses = {words(SCENE + name): poses for name, poses in trajectory.objects.items()}
+        for name, body in free.items():
+            recorded = poses.get(name)
+            if recorded is None or recorded.quaternion is None:
+                notes.append(f"the pose of {self.model.body_name(body)} is not recorded: held where the scene puts it")
+                continue
+            q, v = int(mj.jnt_qposadr[mj.body_jntadr[body]]), int(mj.body_dofadr[body])
+            norm = np.linalg.norm(recorded.quaternion, axis=1, keepdims=True)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                qpos[:, q : q + 7] = np.hstack([recorded.position, recorded.quaternion / norm])
+            observed[v : v + 6] = True
+            evidence[v : v + 6] = [Evidence.DECLARED] * 6
 
     def _couple(self, qpos: np.ndarray, observed: np.ndarray, evidence: list[Evidence]) -> None:
         """Joints tied to an observed one by a joint equality follow it."""

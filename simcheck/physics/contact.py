@@ -16,7 +16,7 @@ from simcheck.decide import COVERAGE
 from simcheck.flags import Evidence, weakest
 from simcheck.physics.engine import Engine, sweep_contacts
 from simcheck.physics.model import RobotModel
-from simcheck.physics.structure import Structure
+from simcheck.physics.structure import SCENE, Structure
 from simcheck.quantities import Contacts
 
 DEFAULT_SHAPE_ERROR = 0.005  # [m] hulls of CAD meshes fill concavities by millimetres
@@ -60,15 +60,21 @@ class ContactFinder:
         """Kinds of pairs this model could have in contact."""
         mj = self.model.mj
         bodies = np.unique(np.append(mj.geom_bodyid, mj.nbody))
-        has_floor = np.isin(mj.geom_type, [mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_HFIELD]).any()
-        bodies = bodies if has_floor else bodies[:-1]
+        bodies = bodies if self._scenery().any() else bodies[:-1]
         return tuple(sorted({self._kind(int(a), int(b)) for a in bodies for b in bodies if a < b}))
 
     def _bodies(self, geom: np.ndarray) -> np.ndarray:
         """(N, 2) bodies of geoms, ascending; floors (planes, height fields) count as a body of their own, nbody."""
+        return np.sort(np.where(self._scenery(), self.model.mj.nbody, self.model.mj.geom_bodyid)[geom], axis=1)
+
+    def _scenery(self) -> np.ndarray:
+        """(ngeom,) bool: floors, and a scene's fixtures, which a scene file leaves in the world frame."""
         mj = self.model.mj
         floor = np.isin(mj.geom_type, [mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_HFIELD])
-        return np.sort(np.where(floor, mj.nbody, mj.geom_bodyid)[geom], axis=1)
+        if not self.model.scene:
+            return floor
+        named = np.array([mj.geom(g).name.startswith(SCENE) for g in range(mj.ngeom)])
+        return floor | (named & (mj.geom_bodyid == 0))
 
     def _robot(self) -> np.ndarray:
         """(nbody + 1,) bool: of the robot. A robot file's shapes in the world frame are the robot's own base."""
@@ -123,7 +129,9 @@ class ContactFinder:
     def _shape_errors(self, geom: np.ndarray) -> np.ndarray:
         """(N,) [m] bound on the error of each distance."""
         if self.model.embedded or (self.model.card and self.model.card.model.collision_error is not None):
-            return np.full(len(geom), self.error)
+            # The figure is for two of the robot's shapes; an object's or a table's is what the scene says it is.
+            robot = self._robot()[self._bodies(geom)].sum(axis=1) if len(geom) else np.zeros(0)
+            return self.error * np.where(robot == 2, 1.0, 0.5)
         radius = np.where(self.model.mj.geom_rbound > 0, self.model.mj.geom_rbound, np.inf)[geom].min(axis=1)
         return np.minimum(self.error, DEFAULT_SHAPE_SHARE * radius)
 

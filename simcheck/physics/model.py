@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import mujoco
@@ -40,6 +40,7 @@ class RobotModel:
         torque_block, collision_block: why forces / collisions cannot be judged with this model; empty if they can.
         velocity: velocity limits the model file declared (URDF) by joint [rad/s, m/s].
         embedded: the model came with the data: its numbers are the simulation's own.
+        scene: objects and scenery were put around the robot; their names begin with "scene/".
     """
 
     mj: mujoco.MjModel
@@ -51,6 +52,7 @@ class RobotModel:
     collision_block: str = ""
     velocity: dict[str, float] = field(default_factory=dict)
     embedded: bool = False
+    scene: bool = False
 
     @property
     def joint_names(self) -> list[str]:
@@ -62,8 +64,10 @@ class RobotModel:
         return self.mj.body(body).name or f"body{body}"
 
 
-def load(robot: str, assets: Path | None = None) -> RobotModel:
+def load(robot: str, assets: Path | None = None, scene: Path | None = None) -> RobotModel:
     """The model called `robot`: a card's name, a folder holding a card, or a path to MJCF or URDF.
+
+    `scene` is an MJCF file with the table and the objects, put around the robot.
 
     Raises:
         UsageError: no such card or file.
@@ -73,21 +77,21 @@ def load(robot: str, assets: Path | None = None) -> RobotModel:
     if path.suffix.lower() in (".xml", ".urdf", ".mjcf"):
         if not path.is_file():
             raise UsageError(f"{robot}: no such model file")
-        return _load_file(path, label=path.name, card=None, roots=[assets] if assets else [])
+        return _load_file(path, path.name, None, [assets] if assets else [], scene)
     card = read_card(path) if (path / "card.toml").is_file() else find_card(robot)
-    return load_card(card, assets)
+    return load_card(card, assets, scene)
 
 
-def load_card(card: RobotCard, assets: Path | None = None) -> RobotModel:
+def load_card(card: RobotCard, assets: Path | None = None, scene: Path | None = None) -> RobotModel:
     """The model a card refers to."""
     if card.model.file:
         path = card.folder / card.model.file
-        if path.resolve().is_relative_to(shipped_folder("robots").resolve()):
+        if scene is None and path.resolve().is_relative_to(shipped_folder("robots").resolve()):
             mj = mujoco.MjModel.from_xml_path(str(path))
             return _finish(mj, card.name, card, {})
-        return _load_file(path, card.name, card, [assets] if assets else [])
+        return _load_file(path, card.name, card, [assets] if assets else [], scene)
     path = menagerie_file(card.model.menagerie)
-    return _load_file(path, card.name, card, [path.parent, *([assets] if assets else [])])
+    return _load_file(path, card.name, card, [path.parent, *([assets] if assets else [])], scene)
 
 
 def load_embedded(xml: str, assets: str) -> RobotModel:
@@ -122,9 +126,15 @@ def menagerie_file(reference: str) -> Path:
         raise ModelError(f"mujoco-menagerie could not provide {reference}: {error}") from error
 
 
-def _load_file(path: Path, label: str, card: RobotCard | None, roots: Sequence[Path]) -> RobotModel:
-    mj, answer = _compile_in_child({"path": str(path), "xml": "", "roots": [str(r) for r in roots]}, path.name)
-    return _finish(mj, label, card, answer)
+def _load_file(
+    path: Path, label: str, card: RobotCard | None, roots: Sequence[Path], scene: Path | None = None
+) -> RobotModel:
+    if scene is not None and not scene.is_file():
+        raise UsageError(f"{scene}: no such scene file; expected an MJCF file with the table and the objects")
+    request = {"path": str(path.resolve()), "xml": "", "roots": [str(r) for r in roots]}
+    request["scene"] = str(scene.resolve()) if scene else ""
+    mj, answer = _compile_in_child(request, path.name)
+    return replace(_finish(mj, label, card, answer), scene=scene is not None)
 
 
 def _compile_in_child(request: dict[str, object], name: str) -> tuple[mujoco.MjModel, dict]:

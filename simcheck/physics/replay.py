@@ -181,8 +181,10 @@ class Worker:
 
     def _explanation(self, bound: Bound, motion: Motion, missing: dict[str, str]) -> Explanation | None:
         model, structure = self.replayer.model, self.replayer.structure
-        if not model.embedded:
-            missing["explanation"] = "no scene: the model holds the robot alone, not what it touches"
+        if not (model.embedded or model.scene):
+            missing["explanation"] = (
+                "no scene: the model holds the robot alone; give its table and objects with --scene"
+            )
             return None
         if not structure.free_bodies:
             missing["explanation"] = "nothing in the model can move freely"

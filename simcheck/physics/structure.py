@@ -9,6 +9,7 @@ from simcheck.flags import Evidence, weakest
 from simcheck.physics.model import RobotModel
 from simcheck.quantities import Joints
 
+SCENE = "scene/"  # prefix of everything a scene file brought
 NEGLIGIBLE = 0.02  # [share of the effort limit, or of the largest static effort] that an unseen joint may change
 
 
@@ -61,6 +62,8 @@ class Structure:
     def _robot_bodies(self) -> np.ndarray:
         """Trees that hold an actuator; every tree where the model has no actuators, or came as a robot."""
         mj = self.model.mj
+        if self.model.scene:
+            return np.array([b > 0 and not self.model.body_name(b).startswith(SCENE) for b in range(mj.nbody)])
         driven = self._driven_bodies()
         if not self.model.embedded or not len(driven):
             bodies = np.ones(mj.nbody, bool)
