@@ -30,9 +30,8 @@ from simcheck.errors import FormatError, RefusedError
 MAX_FILE_BYTES = 8 << 30
 MAX_ARRAY_BYTES = 1 << 30  # an hour of 50 joints at 120 Hz has 0.2 GB
 MAX_HELD_BYTES = 512 << 20  # text and short bytes; long byte strings stay in the file
-MAX_STEPS = 2_000_000  # a motion takes some 300 instructions
+MAX_STEPS = 5_000_000  # a motion takes some 140; so many take 7 s and 1.2 GB at worst
 MAX_MARKS = 1000  # containers begun and not ended
-MAX_DIMENSIONS = 8
 _INLINE = 1024  # bytes of a string that is held in memory
 _DTYPE = re.compile(r"[<>=|]?(?:[biufc][1-9][0-9]?|[SU][1-9][0-9]{0,6}|\?)")
 _FORTRAN = {"C": False, "F": True}  # how joblib and protocol 5 spell the order of an array
@@ -80,8 +79,11 @@ class _Dtype:
     value: np.dtype
 
 
-class _Global(str):
+@dataclass(frozen=True)
+class _Global:
     """A module and a name that a pickle asks for, with a blank between; never what they stand for."""
+
+    name: str
 
 
 def load(path: Path, place: str) -> Any:
@@ -207,7 +209,7 @@ class _Machine:
 
     def size(self, dtype: Any, shape: Any) -> int:
         """Bytes of an array as it declares itself."""
-        if not isinstance(dtype, _Dtype) or not isinstance(shape, tuple) or len(shape) > MAX_DIMENSIONS:
+        if not isinstance(dtype, _Dtype) or not isinstance(shape, tuple) or len(shape) > 8:
             raise TypeError("an array without dtype or shape")
         if not all(type(n) is int and 0 <= n < 1 << 48 for n in shape):
             raise ValueError("a shape that is not made of counts")
@@ -270,12 +272,9 @@ def _extend(machine: _Machine, items: list[Any], kind: type = list) -> None:
     target = machine.stack[-1]
     if type(target) is not kind:
         raise TypeError(f"{type(target).__name__} in place of a {kind.__name__}")
-    if isinstance(target, list):
-        target.extend(items)
-    else:
-        target.update(
-            _dict(zip(items[::2], items[1::2], strict=True)) if isinstance(target, dict) else map(_key, items)
-        )
+    if kind is list:
+        return target.extend(items)
+    return target.update(_dict(zip(items[::2], items[1::2], strict=True)) if kind is dict else map(_key, items))
 
 
 def _global(machine: _Machine, asked: str) -> None:
@@ -294,9 +293,9 @@ def _stack_global(machine: _Machine, _: Any) -> None:
 def _call(machine: _Machine, _: Any) -> None:
     """What is called is an entry of `_MAKERS`, or nothing."""
     wanted, arguments = machine.pop(2)
-    maker = _MAKERS[wanted] if isinstance(wanted, _Global) else None
+    maker = _MAKERS[wanted.name] if isinstance(wanted, _Global) else None
     if maker is None or not isinstance(arguments, tuple):
-        raise machine.refusal(f"calls {wanted if isinstance(wanted, _Global) else type(wanted).__name__}")
+        raise machine.refusal(f"calls {wanted.name if isinstance(wanted, _Global) else type(wanted).__name__}")
     machine.stack.append(maker(machine, *arguments))
 
 
