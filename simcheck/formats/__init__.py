@@ -20,7 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
-from simcheck.errors import FormatError
+from simcheck.errors import FormatError, UsageError
+from simcheck.formats import _unrecognised
 from simcheck.trajectory import Note, Trajectory
 
 
@@ -83,17 +84,59 @@ def open_dataset(path: Path | str, options: ReadOptions | None = None) -> Datase
     """Open `path` with the format that recognises it.
 
     Raises:
-        FormatError: nothing recognises it, or the format that does cannot read its metadata.
+        FormatError: nothing recognises it, or data of several formats are there, or the format that recognises it
+            cannot read its metadata.
+        UsageError: the folder of assets does not exist.
     """
     path, options = Path(path), options or ReadOptions()
     if not path.exists():
         raise FormatError(f"{path}: does not exist; expected a dataset folder or file")
+    if options.assets is not None and not options.assets.is_dir():
+        found = "is a file" if options.assets.exists() else "does not exist"
+        raise UsageError(f"--assets {options.assets}: {found}; expected a folder of meshes")
+    return (_named("table") if options.mapping else _recognised(path)).open_dataset(path, options)
+
+
+def _named(name: str) -> ModuleType:
+    return {module.NAME: module for module in modules()}[name]
+
+
+def _recognised(path: Path) -> ModuleType:
+    """The one format that takes `path`. A LeRobot dataset owns its folder: it lists what belongs to it."""
     formats = modules()
-    for module in formats:
-        if module.NAME == "table" if options.mapping else module.sniff(path):
-            return module.open_dataset(path, options)
-    known = ", ".join(m.NAME for m in formats)
-    raise FormatError(
-        f"{path.name}: not recognised as any of: {known}. For CSV, NPZ or Parquet tables write a mapping: "
-        f"`simcheck map {path.name}`, then pass it with --mapping"
-    )
+    if _named("lerobot").sniff(path):
+        return _named("lerobot")
+    takers = [m for m in formats if m.NAME != "table" and m.sniff(path)]
+    described = path.is_dir() and (path / "mapping.toml").is_file()
+    if path.is_dir() and not (described and not takers):
+        _refuse_several(path, takers, described)
+    if takers:
+        return takers[0]
+    if _named("table").sniff(path):
+        return _named("table")
+    raise FormatError(_unrecognised.explain(path, [m.NAME for m in formats]))
+
+
+def _refuse_several(path: Path, takers: Sequence[ModuleType], described: bool) -> None:
+    """Which of several datasets is meant only the user knows.
+
+    Args:
+        path: the folder.
+        takers: formats that recognise it.
+        described: there is a mapping.toml in it.
+    """
+    inner = _unrecognised.inner_datasets(path, _format_of)
+    several = {m.NAME for m in takers} | set(inner.values())
+    if takers and len(several) == 1 and not described:
+        return
+    listed = [f"{folder} ({name})" for folder, name in inner.items()]
+    listed += [f"files of its own ({m.NAME})" for m in takers if m.NAME not in inner.values()]
+    listed += ["tables (mapping.toml; pass it with --mapping)"] if described else []
+    if listed:
+        shown = ", ".join(listed[:8]) + (f" and {len(listed) - 8} more" if len(listed) > 8 else "")
+        what = "several datasets" if len(listed) > 1 else "a dataset"
+        raise FormatError(f"{path.absolute().name}: holds {what}: {shown}; name the one that is meant")
+
+
+def _format_of(folder: Path) -> str:
+    return next((m.NAME for m in modules() if m.NAME != "table" and m.sniff(folder)), "")

@@ -32,6 +32,12 @@ MAX_LINES_BYTES = 1 << 30  # episodes.jsonl of 10⁶ episodes has some 200 MB
 MAX_PATH_LENGTH = 1024
 
 UNITS = (*SI_FACTOR, *NORMALISED, UNKNOWN)
+# What a quantity may be measured in; a quantity that is not here, in anything but a time.
+_UNITS_OF = {
+    "position": ("rad", "deg", "m", "mm", *NORMALISED),
+    "velocity": ("rad/s", "deg/s", "m/s", "mm/s"),
+    "effort": ("N m", "N"),
+}
 _SI_NAME = {"deg": "rad", "mm": "m", "deg/s": "rad/s", "mm/s": "m/s"}
 # How datasets spell what SI_FACTOR calls otherwise; only spellings that can mean nothing else.
 _SPELLING = {
@@ -241,6 +247,18 @@ def known_unit(spelled: str) -> str:
     return unit if unit in UNITS else UNKNOWN
 
 
+def units_of(quantity: str) -> tuple[str, ...]:
+    """Units that a "position", "velocity", "effort" or anything else ("") can have."""
+    return (*_UNITS_OF.get(quantity, tuple(u for u in UNITS if u not in ("s", UNKNOWN))), UNKNOWN)
+
+
+def nearest_unit(word: str) -> str:
+    """The unit that a misspelt one was meant to be, such as "deg" for "degs"; empty if none is near."""
+    singular = word.strip().removesuffix("s")
+    close = [singular] if singular in UNITS else difflib.get_close_matches(word, UNITS, n=1, cutoff=0.4)
+    return close[0] if close else ""
+
+
 def make_channel(
     options: ReadOptions,
     key: str,
@@ -262,22 +280,41 @@ def make_channel(
     return Channel(tuple(names), scaled, tuple(_SI_NAME.get(u, u) for u in units), named=named)
 
 
-def check_units(options: ReadOptions, columns: Mapping[str, Sequence[str]]) -> None:
-    """Refuse an unknown unit, or one for a channel or column that the dataset does not have.
+def check_units(
+    options: ReadOptions, columns: Mapping[str, Sequence[str]], quantities: Mapping[str, Sequence[str]] | None = None
+) -> None:
+    """Refuse an unknown unit, one of another dimension, or one for a channel or column that the dataset does not have.
 
     Args:
         options: what the user said.
         columns: the names of the columns of each channel of the dataset.
+        quantities: what each of these columns is, as for `units_of`; where a channel is not in it, the last word of
+            its key says so.
     """
     known = [k for key, names in columns.items() for k in (key, *names, *(f"{key}/{n}" for n in names))]
     for key, unit in options.units.items():
         if unit not in UNITS:
-            near = _nearest(unit, UNITS)
+            near = f" (did you mean {nearest_unit(unit)!r}?)" if nearest_unit(unit) else ""
             raise UsageError(f"unit for {key!r}: {unit!r} is not a unit{near}; units are {', '.join(UNITS)}")
         if key not in known and not any(_fits(k, key) for k in known):
             near = _nearest(key, known)
             have = "; ".join(f"{k}: {', '.join(names)}" for k, names in columns.items())
             raise UsageError(f"unit for {key!r}: the dataset has no such channel or column{near}; it has {have}")
+        meant = _meant(key, columns, quantities or {})
+        if meant and not any(unit in units_of(q) for q in meant):
+            known_units = "; ".join(f"{q or 'others'}: {', '.join(units_of(q))}" for q in sorted(meant))
+            raise UsageError(f"unit for {key!r}: {unit!r} is of another dimension; units by quantity are {known_units}")
+
+
+def _meant(key: str, columns: Mapping[str, Sequence[str]], quantities: Mapping[str, Sequence[str]]) -> set[str]:
+    """What the columns are that the user's `key` names, of a whole channel all; "" if that is known of none."""
+    meant: set[str] = set()
+    for channel, names in columns.items():
+        usual = channel.rpartition(".")[2]
+        for name, quantity in zip(names, quantities.get(channel, [usual] * len(names)), strict=True):
+            if any(key == k or _fits(k, key) for k in (channel, name, f"{channel}/{name}")):
+                meant.add(quantity if quantity in _UNITS_OF else "")
+    return meant - {""} or meant
 
 
 def _said(units: Mapping[str, str], key: str, name: str) -> str:

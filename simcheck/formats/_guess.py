@@ -15,6 +15,7 @@ import numpy as np
 from simcheck.errors import FormatError
 from simcheck.formats._columns import Npz, Table, open_source
 from simcheck.formats._files import named_file
+from simcheck.formats._unrecognised import kind_of
 
 _DELIMITERS = ",;\t| "
 # What a column is called, without its number: q1, joint_3_position, positions, dq[2], tau.7, …
@@ -29,8 +30,12 @@ _NUMBER = re.compile(r"[\[(_. ]*\d+[\])]?")
 _RATE = re.compile(r"(fps|rate|freq|frequency|hz)", re.I)
 
 
-def suggest_mapping(path: Path) -> str:
+def guess(path: Path, files: str) -> str:
     """TOML text that reads `path`, as far as its names and numbers tell.
+
+    Args:
+        path: one table.
+        files: pattern of all tables below the dataset's folder.
 
     Raises:
         FormatError: not a table, or nothing in it looks like joint positions over time.
@@ -38,21 +43,24 @@ def suggest_mapping(path: Path) -> str:
     path = named_file(path)
     if path.suffix == ".npz":
         source = open_source(path)
-        return _of_npz(path, source) if isinstance(source, Npz) else ""
+        return _of_npz(path, source, files) if isinstance(source, Npz) else ""
+    what, right = kind_of(path) if path.suffix != ".parquet" else ("", "")
+    if what:
+        raise FormatError(f"{path.name}: is {what}, no table: {right}")
     header, delimiter = (True, ",") if path.suffix == ".parquet" else _dialect(path)
     table = open_source(path, header=header, delimiter=delimiter)
     if not isinstance(table, Table):
         raise FormatError(f"{path.name}: expected a table")
-    lines = _head(path)
+    lines = _head(path, files)
     if path.suffix != ".parquet":
         lines += [f"header = {str(header).lower()}", f"delimiter = {_quoted(delimiter)}"]
     return "\n".join(lines + (_of_named(table) if header else _of_numbered(table))) + "\n"
 
 
-def _head(path: Path) -> list[str]:
+def _head(path: Path, files: str) -> list[str]:
     return [
-        "# A first guess: correct it before use.",
-        f"files = {_quoted('*' + path.suffix)}  # below the dataset folder, one episode per file",
+        f"# A first guess, from {_quoted(path.name)}: correct it before use.",
+        f"files = {_quoted(files)}  # below the dataset folder, one episode per file",
         'robot = ""',
     ]
 
@@ -103,9 +111,9 @@ def _of_numbered(table: Table) -> list[str]:
     return lines + _channel("position", str(columns), len(columns))
 
 
-def _of_npz(path: Path, source: Npz) -> str:
+def _of_npz(path: Path, source: Npz, files: str) -> str:
     shapes = source.shapes()
-    lines = [*_head(path), "# " + "; ".join(f"{name} {shape}" for name, (shape, _) in shapes.items())]
+    lines = [*_head(path, files), "# " + "; ".join(f"{name} {shape}" for name, (shape, _) in shapes.items())]
     arrays = {name: shape for name, (shape, kind) in shapes.items() if kind == "number" and len(shape) == 2}
     position = next((name for name in arrays if _meaning(name) == "position"), None)
     if position is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simcheck.errors import FormatError
+from simcheck.errors import FormatError, InputError
 from simcheck.formats._files import (
     fill_template,
     read_json,
@@ -83,7 +83,7 @@ def read_meta(root: Path) -> Meta:
         FormatError: something without which no episode can be read is missing or wrong.
         RefusedError: a path or file that would be unsafe to read.
     """
-    info = read_json(root, INFO)
+    info = _info(root)
     version = _version(info)
     declared = info.get("features")
     if not isinstance(declared, dict):
@@ -111,6 +111,13 @@ def read_meta(root: Path) -> Meta:
         data_pattern=pattern,
         notes=(*notes, *pose_notes(features), *more),
     )
+
+
+def _info(root: Path) -> dict[str, Any]:
+    try:
+        return read_json(root, INFO)
+    except InputError as error:
+        raise type(error)(f"{root.resolve().name}: a LeRobot dataset by its folders, but {error}") from error
 
 
 def _version(info: Mapping[str, Any]) -> tuple[int, int]:

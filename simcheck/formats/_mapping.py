@@ -51,14 +51,14 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Self, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from simcheck.errors import RefusedError, UsageError
 from simcheck.flags import Evidence
 from simcheck.formats._columns import Column
-from simcheck.formats._files import UNITS, known_unit, refuse_escape
+from simcheck.formats._files import UNITS, known_unit, nearest_unit, refuse_escape, units_of
 from simcheck.trajectory import UNKNOWN, ActionKind, TimeBase
 
 TIME_FACTOR = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -92,8 +92,9 @@ class Selection(_Table):
 
 
 class ChannelSpec(_Table):
-    """Joint-space columns."""
+    """Joint-space columns; `QUANTITY` is what they measure."""
 
+    QUANTITY: ClassVar[str] = ""
     columns: Selection
     names: tuple[str, ...] = ()
     names_key: str = ""
@@ -106,7 +107,11 @@ class ChannelSpec(_Table):
         units = [value] if isinstance(value, str) else value
         for unit in units if isinstance(units, list | tuple) else ():
             if isinstance(unit, str) and unit != UNKNOWN and known_unit(unit) == UNKNOWN:
-                raise ValueError(f"{unit!r} is not a unit{_did_you_mean(unit, UNITS)}; units: {', '.join(UNITS)}")
+                near = f", did you mean {nearest_unit(unit)!r}?" if nearest_unit(unit) else ""
+                raise ValueError(f"{unit!r} is not a unit{near}; units: {', '.join(UNITS)}")
+            if isinstance(unit, str) and known_unit(unit) not in units_of(cls.QUANTITY):
+                of, valid = f" of {cls.QUANTITY}" if cls.QUANTITY else "", ", ".join(units_of(cls.QUANTITY))
+                raise ValueError(f"{unit!r} is not a unit{of}; units{of}: {valid}")
         return [known_unit(u) if isinstance(u, str) else u for u in units] if isinstance(units, list) else units
 
     @field_validator("names")
@@ -118,9 +123,22 @@ class ChannelSpec(_Table):
         return value
 
 
+class PositionSpec(ChannelSpec):
+    """Joint positions."""
+
+    QUANTITY = "position"
+
+
+class VelocitySpec(ChannelSpec):
+    """Joint velocities."""
+
+    QUANTITY = "velocity"
+
+
 class EffortSpec(ChannelSpec):
     """Joint efforts, and in the user's words what they are."""
 
+    QUANTITY = "effort"
     kind: str = ""
 
 
@@ -166,6 +184,10 @@ class ActionSpec(ChannelSpec):
     def _own_time(self) -> Self:
         if bool(self.file) != (self.time is not None):
             raise ValueError("file and time go together: commands of another file are matched by their own time")
+        wrong = [u for u in self.unit if u not in units_of("position")]
+        if self.kind is ActionKind.ABS_JOINT and wrong:
+            valid = ", ".join(units_of("position"))
+            raise ValueError(f"unit {wrong[0]!r} is not one of a joint target, which is a position; units: {valid}")
         return self
 
 
@@ -200,8 +222,8 @@ class TableMapping(_Table):
     task: str = ""
     time: TimeSpec
     rows: RowSpec | None = None
-    position: ChannelSpec | None = None
-    velocity: ChannelSpec | None = None
+    position: PositionSpec | None = None
+    velocity: VelocitySpec | None = None
     effort: EffortSpec | None = None
     action: ActionSpec | None = None
     base: PoseSpec | None = None

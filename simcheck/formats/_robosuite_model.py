@@ -60,21 +60,28 @@ def read_states(found: Mapping[str, h5py.Dataset], place: str) -> np.ndarray | N
     return states
 
 
+_LEVELS = 4  # <assets>/../robosuite-1.4.1/handover/panda_panda/demo.hdf5 is 3 above the file's folder
+
+
 def asset_root(given: Path | None, dataset: Path, relative: str, version: str) -> str:
     """Folder that replaces the recording machine's asset paths; empty where there is none.
 
     Args:
         given: the folder the user named.
-        dataset: folder of the dataset; its own `assets/` and that of its parent are tried.
+        dataset: folder of the dataset; `assets/robosuite-*/` is looked for in it and in the folders above it, the
+            nearest first, short of the root of the file system. From the second above on, only the release that the
+            path or the file names counts.
         relative: the HDF5 file, relative to `dataset`: names the release where it lies in "robosuite-1.0.1/".
         version: what the file says of the release that wrote it.
     """
-    for folder in [given] if given is not None else [dataset / "assets", dataset.parent / "assets"]:
+    dataset = dataset.absolute()
+    above = [p for p in (dataset, *dataset.parents)[: _LEVELS + 1] if p != p.parent]
+    for level, folder in enumerate([given] if given is not None else [p / "assets" for p in above]):
         releases = sorted(p.name for p in _folders(folder) if p.name.startswith("robosuite-"))
         if releases:
             parts = (*dataset.parts, *Path(relative).parts)
             chosen = [r for r in releases if r in parts] or [r for r in releases if _same_release(r, version)]
-            name = chosen[0] if len(chosen) == 1 else releases[0] if len(releases) == 1 else ""
+            name = chosen[0] if len(chosen) == 1 else releases[0] if len(releases) == 1 and level < 2 else ""
             if name:
                 return str(folder / name)
         elif given is not None:

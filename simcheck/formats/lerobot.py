@@ -34,15 +34,21 @@ _CHANNELS = (_STATE, _ACTION, *_OWN_FEATURE.values())
 
 
 def sniff(path: Path) -> bool:
-    """A folder with a meta/info.json that names a codebase_version, or the Arrow files of v1."""
+    """A folder with a meta/info.json that names a codebase_version, or laid out as one; or the files of v1."""
     try:
-        return _is_v1(path) or '"codebase_version"' in read_text(path, INFO)
+        return _is_v1(path) or _is_laid_out(path) or '"codebase_version"' in read_text(path, INFO)
     except (InputError, OSError, ValueError):
         return False
 
 
+def _is_laid_out(path: Path) -> bool:
+    """Whether the folders are those of LeRobot; what is wrong with meta/info.json is said when it is opened."""
+    return (path / "meta").is_dir() and any(p.is_dir() for p in (path / "data").glob("chunk-*"))
+
+
 def _is_v1(path: Path) -> bool:
-    return (path / "meta_data").is_dir() and any((path / "train").glob("*.arrow"))
+    files = ("train/*.arrow", "data/*.parquet", "meta_data/*.safetensors", "meta_data/info.json")
+    return (path / "meta_data").is_dir() and any(next(path.glob(pattern), None) for pattern in files)
 
 
 def open_dataset(path: Path, options: ReadOptions) -> LeRobotDataset:
@@ -68,7 +74,8 @@ class LeRobotDataset:
         state = self._channels.get(_STATE)
         self._roles = roles(state.names) if state else ()
         self._poses = {k: f for k, f in self._meta.features.items() if is_pose(k) and order(f) is not None}
-        check_units(options, {f.key: f.names for f in (*self._channels.values(), *self._poses.values())})
+        columns = {f.key: f.names for f in (*self._channels.values(), *self._poses.values())}
+        check_units(options, columns, {_STATE: [r.value for r in self._roles]} if state else None)
         widths = dict.fromkeys(BOOKKEEPING, 1) | {k: f.width for k, f in self._features()}
         self._reader = ParquetReader(root, widths, KEY, keyed=self._meta.version[0] == 3)
         self._notes: tuple[Note, ...] | None = None

@@ -20,7 +20,7 @@ from simcheck.errors import FormatError
 from simcheck.formats import ReadOptions, modules
 from simcheck.formats._columns import Source, open_source
 from simcheck.formats._files import check_units, fingerprint, inside, named_file, natural_key
-from simcheck.formats._guess import suggest_mapping
+from simcheck.formats._guess import guess
 from simcheck.formats._mapping import TableMapping, load_mapping
 from simcheck.formats._table_read import Reader, keep_rows, read_time
 from simcheck.trajectory import ActionKind, Channel, Note, Poses, Trajectory
@@ -139,6 +139,24 @@ class TableDataset:
         return open_source(path, header=self.mapping.header, delimiter=self.mapping.delimiter)
 
 
+def suggest_mapping(path: Path) -> str:
+    """A first mapping for a table, or for the first table of a folder.
+
+    Raises:
+        FormatError: there is no table, or nothing in it looks like joint positions over time.
+    """
+    if not path.is_dir():
+        return guess(path, f"*{path.suffix}")
+    other = next((m.NAME for m in modules() if m.NAME != NAME and m.sniff(path)), "")
+    if other:
+        raise FormatError(f"{path.absolute().name}: is read as {other}, which needs no mapping; `simcheck check` it")
+    first = next(_tables(path), None)
+    if first is None:
+        raise FormatError(f"{path.absolute().name}: holds no table; expected a file {', '.join(SUFFIXES)}")
+    deep = len(first.relative_to(path).parts) - 1
+    return guess(first, f"{'*/' * deep}*{first.suffix}")
+
+
 def _tables(path: Path) -> Iterator[Path]:
     """Files with the suffix of a table at `path` or below it; links to folders are not followed."""
     if path.is_file() and path.suffix in SUFFIXES:
@@ -176,7 +194,6 @@ def _check_units(trajectory: Trajectory, options: ReadOptions) -> None:
 
 _EXAMPLE_MAPPING = """# One CSV per episode, one row per frame.
 files = "*.csv"
-robot = "two_hinges"
 
 [time]
 column = "t"

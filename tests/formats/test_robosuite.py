@@ -13,6 +13,7 @@ import pytest
 
 from simcheck.errors import FormatError, RefusedError, UsageError
 from simcheck.formats import ReadOptions, robosuite
+from simcheck.formats._robosuite_model import asset_root
 from simcheck.trajectory import ActionKind, TimeBase
 
 REAL_LENGTHS = {
@@ -122,7 +123,20 @@ def test_the_asset_folder_is_the_one_of_the_release(shared_data):
     assert Path(found) == data / "assets/robosuite-1.4.1"
     given = data / "assets/robosuite-0.3.0"  # has no releases below it: taken as it is
     assert Path(read(data / "robosuite-1.4.1/lift/demo.hdf5", assets=given).sim.asset_root) == given
-    assert read(data / "robosuite-1.4.1/lift/demo.hdf5").sim.asset_root == ""
+    # Without being told: from the folder of one file up through its release to the collection.
+    assert Path(read(data / "robosuite-1.4.1/lift/demo.hdf5").sim.asset_root) == data / "assets/robosuite-1.4.1"
+
+
+def test_assets_are_looked_for_four_folders_up_and_only_of_the_same_release(tmp_path):
+    folder = tmp_path / "set/robosuite-1.4.1/a/b/c"
+    (tmp_path / "set/assets/robosuite-1.4.1").mkdir(parents=True)
+    found = asset_root(None, folder, "demo.hdf5", "")
+    assert Path(found) == tmp_path / "set/assets/robosuite-1.4.1"
+    assert asset_root(None, folder / "d", "demo.hdf5", "1.4.1") == ""  # five up
+    assert asset_root(None, tmp_path / "set/mine/a", "demo.hdf5", "1.5.0") == ""  # another release
+    assert (
+        Path(asset_root(None, tmp_path / "set/mine/a", "demo.hdf5", "1.4.0")) == tmp_path / "set/assets/robosuite-1.4.1"
+    )
 
 
 def test_example_is_read_back(tmp_path):
