@@ -8,6 +8,7 @@ could be assessed; 4 input unreadable or refused; 130 interrupted.
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,8 @@ from simcheck import __version__
 from simcheck.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simcheck.config import Config
     from simcheck.flags import Severity
     from simcheck.formats import ReadOptions
@@ -44,9 +47,17 @@ class FailOn(StrEnum):
 
 Data = Annotated[Path, typer.Argument(help="Dataset folder or file.", metavar="DATA")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")]
-Robot = Annotated[str, typer.Option("--robot", "-r", help="Name of a card, or a model file (.xml, .urdf).")]
-Units = Annotated[list[str] | None, typer.Option("--units", "-u", help="Unit of a channel or column: NAME=UNIT.")]
-Codes = Annotated[str, typer.Option(metavar="CODES", help="Check codes or prefixes, comma-separated: K,F1.")]
+Robot = Annotated[
+    str, typer.Option("--robot", "-r", help="Name of a card (simcheck robots list), or a model file (.xml, .urdf).")
+]
+UNITS_HELP = (
+    "Unit of a channel or column, NAME=UNIT; may be repeated. Positions: rad, deg, m, mm, m100 (−100 to 100 over the "
+    "joint's calibrated range), percent (0 to 100) or unit (0 to 1) of a gripper's stroke; velocities: rad/s, deg/s, "
+    "m/s, mm/s; efforts: 'N m', N."
+)
+Units = Annotated[list[str] | None, typer.Option("--units", "-u", metavar="NAME=UNIT", help=UNITS_HELP)]
+Select = Annotated[str, typer.Option(metavar="CODES", help="Checks to run, codes or their first characters: K,F1.")]
+Ignore = Annotated[str, typer.Option(metavar="CODES", help="Checks to leave out, likewise; the longer prefix wins.")]
 Threads = Annotated[int, typer.Option(min=0, help="Threads; 0 uses every core.")]
 
 
@@ -58,9 +69,9 @@ def check(
     units: Units = None,
     mapping: Annotated[Path | None, typer.Option(help="Mapping file for CSV, NPZ or Parquet tables.")] = None,
     assets: Annotated[Path | None, typer.Option(help="Folder with the meshes of models in the data.")] = None,
-    episodes: Annotated[str, typer.Option(help="Episodes to check, comma-separated; all if absent.")] = "",
-    select: Codes = "",
-    ignore: Codes = "",
+    episodes: Annotated[str, typer.Option(help="Names or numbers of episodes, comma-separated; all if absent.")] = "",
+    select: Select = "",
+    ignore: Ignore = "",
     config: Annotated[Path | None, typer.Option(help="TOML file with checks and tolerances.")] = None,
     fail_on: Annotated[FailOn, typer.Option(help="Lowest severity that makes the exit code 1.")] = FailOn.ERROR,
     threads: Threads = 0,
@@ -94,21 +105,27 @@ def report(out: Annotated[Path, typer.Argument(help="Folder of a finished run.")
     from simcheck import store
     from simcheck.report import keep, write_html
 
-    write_html(store.read(out), keep.load(out / "evidence"), out / "report.html")
+    result = store.read(out)
+    with _writing(out):
+        write_html(result, keep.load(out / "evidence"), out / "report.html")
     typer.echo(f"wrote {out / 'report.html'}")
 
 
 @app.command()
-def explain(code: Annotated[str, typer.Argument(help="Check code or name.")]) -> None:
+def explain(code: Annotated[str, typer.Argument(help="Check code or name; lists all of them if absent.")] = "") -> None:
     """Print what a check does, its formula, and what it cannot see."""
     from simcheck import checks
 
-    typer.echo(checks.explain(code))
+    listed = (f"{m.CODE}  {m.SEVERITY.value:7}  {m.NAME}" for m in checks.modules())
+    typer.echo(checks.explain(code) if code else "\n".join(listed))
 
 
 @app.command(name="map")
 def suggest_map(data: Data) -> None:
-    """Print a first guess of a mapping file for CSV, NPZ or Parquet tables; edit it, then pass it as --mapping."""
+    """Print a first guess of a mapping file for a CSV, NPZ or Parquet table; edit it, then pass it as --mapping.
+
+    Of a folder, the first table in it.
+    """
     from simcheck.formats.table import suggest_mapping
 
     typer.echo(suggest_mapping(data))
@@ -163,15 +180,34 @@ def _run(
 
     with Progress(quiet or not sys.stderr.isatty()) as progress:
         run = api.Run(data, robot, config=config, options=options, episodes=episodes)
+        store.prepare(out)
         result = run.report(threads, on_start=progress.start, on_result=progress.advance)
-    store.write(result, out)
-    evidence = run.evidence(result, pictures)
-    keep.save(evidence, out / "evidence")
-    write_html(result, evidence, out / "report.html")
+    with _writing(out):
+        store.write(result, out)
+    with _writing(out, store.FILES):
+        evidence = run.evidence(result, pictures)
+        keep.save(evidence, out / "evidence")
+        write_html(result, evidence, out / "report.html")
     if not quiet:
         files = [str(out / n) for n in ("report.html", "flags.jsonl", "episodes.parquet", "run.json")]
         typer.echo("\n".join(text.lines(result, files)))
     return result
+
+
+@contextmanager
+def _writing(out: Path, finished: tuple[str, ...] = ()) -> Iterator[None]:
+    """Whatever stops the writing is one line that says which files of this run are there."""
+    there = f"; {', '.join(str(out / name) for name in finished)} are complete" if finished else ""
+    try:
+        yield
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"simcheck: writing to {out} failed: {place}{error.strerror or error}{there}", err=True)
+        raise typer.Exit(3) from error
+    except KeyboardInterrupt as error:
+        again = f"; `simcheck report {out}` writes report.html" if finished else ""
+        typer.echo(f"simcheck: interrupted while writing to {out}{there}{again}", err=True)
+        raise typer.Exit(130) from error
 
 
 def _units(pairs: list[str]) -> dict[str, str]:

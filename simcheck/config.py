@@ -29,7 +29,7 @@ class Config:
     """Immutable settings of a run.
 
     Attributes:
-        select, ignore: code prefixes; the longest matching prefix wins.
+        select, ignore: code prefixes in upper or lower case; the longest matching prefix wins.
         tolerances: values by code and name that replace the defaults.
     """
 
@@ -40,6 +40,8 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse names that mean nothing, with the nearest that would."""
         known = {m.CODE: m for m in checks.modules()}
+        for name in ("select", "ignore"):
+            object.__setattr__(self, name, tuple(prefix.upper() for prefix in getattr(self, name)))
         for prefix in (*self.select, *self.ignore):
             if not any(code.startswith(prefix) for code in known):
                 raise UsageError(f"no check code starts with {prefix!r}; known: {', '.join(known)}")
@@ -79,16 +81,31 @@ def read_config(path: Path) -> Config:
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path.name}: {error}") from error
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: does not exist; expected a TOML file with [checks] or [tolerances]") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); expected a TOML file") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path.name}: not TOML: {error}") from error
     for key in raw:
         if key not in ("checks", "tolerances"):
             raise UsageError(f"{path.name}: unknown table [{key}]{_nearest(key, ['checks', 'tolerances'])}")
-    table = raw.get("checks", {})
+    table, tolerances = raw.get("checks", {}), raw.get("tolerances", {})
+    if not isinstance(table, dict):
+        raise UsageError(f"{path.name}: checks is {table!r:.40}; expected a table [checks]")
+    if not isinstance(tolerances, dict) or not all(isinstance(v, dict) for v in tolerances.values()):
+        raise UsageError(f"{path.name}: tolerances is {tolerances!r:.40}; expected tables such as [tolerances.K102]")
     for key in table:
         if key not in ("select", "ignore"):
             raise UsageError(f"{path.name}: unknown key checks.{key}{_nearest(key, ['select', 'ignore'])}")
-    return Config(tuple(table.get("select", ())), tuple(table.get("ignore", ())), raw.get("tolerances", {}))
+    select, ignore = (_prefixes(path, key, table.get(key, [])) for key in ("select", "ignore"))
+    return Config(select, ignore, tolerances)
+
+
+def _prefixes(path: Path, key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise UsageError(f'{path.name}: checks.{key} is {value!r:.40}; expected a list of codes such as ["K", "F1"]')
+    return tuple(value)
 
 
 def _nearest(word: str, known: list[str]) -> str:

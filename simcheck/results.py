@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from simcheck.flags import Flag, Outcome, Severity, Status, worst
 
+NO_ROBOT = "no robot"  # how RunInfo.robot begins where nothing was there to judge the physics on
 DATA_FAMILIES = "DX"  # families that judge the recording and the model, not the motion
 
 
@@ -43,6 +44,12 @@ class EpisodeResult:
     def flags(self) -> list[Flag]:
         """Every flag, FLAGGED and UNDECIDED."""
         return [f for o in self.outcomes for f in o.flags]
+
+    @property
+    def unreadable(self) -> bool:
+        """Nothing of the recording could be read: what reads, be it empty, has a fingerprint."""
+        crashed = any(o.status is Status.CRASHED for o in self.outcomes)
+        return not self.frames and not self.fingerprint and not crashed
 
     @property
     def verdict(self) -> Status:
@@ -123,11 +130,20 @@ class Report:
         return sorted(flagged, key=lambda e: (-e.score, e.episode))
 
     def exit_code(self, fail_on: Severity | None) -> int:
-        """0 nothing at or above `fail_on`; 1 findings; 3 incomplete or nothing assessable; 130 interrupted."""
+        """What the command line ends with; the first that holds.
+
+        130  interrupted
+        4    no episode could be read, whatever `fail_on` says
+        3    a check crashed, or no episode could be assessed: each is SKIPPED or unreadable
+        1    a FLAGGED finding of severity `fail_on` or worse; None asks for none
+        0    otherwise
+        """
         if self.info.interrupted:
             return 130
-        verdicts = self.verdicts
-        if verdicts[Status.CRASHED] or verdicts[Status.SKIPPED] == len(self.episodes):
+        if self.episodes and all(e.unreadable for e in self.episodes):
+            return 4
+        crashed = any(e.verdict is Status.CRASHED for e in self.episodes)
+        if crashed or all(e.unreadable or e.verdict is Status.SKIPPED for e in self.episodes):
             return 3
         order = list(Severity)
         bad = [f for f in self.flags if f.status is Status.FLAGGED]

@@ -192,11 +192,12 @@ def read_card(folder: Path) -> RobotCard:
 
 
 def find_card(name: str) -> RobotCard:
-    """The shipped card called `name`.
+    """The shipped card called `name`, in upper or lower case.
 
     Raises:
         UsageError: there is none; names the nearest.
     """
-    if name not in robot_names():
-        raise UsageError(f"no robot called {name!r}{_nearest(name, robot_names())}, or give a model file (.xml, .urdf)")
-    return read_card(shipped_folder("robots") / name)
+    if name.lower() not in robot_names():
+        near = _nearest(name.lower(), robot_names())
+        raise UsageError(f"no robot called {name!r}{near}, or give a model file (.xml, .urdf)")
+    return read_card(shipped_folder("robots") / name.lower())

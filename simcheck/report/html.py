@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from simcheck.report import plots, summary
 from simcheck.report.episode import dataset_row, view
 from simcheck.report.words import number, percent, plain, plural, seconds, sentence, when
 from simcheck.results import EpisodeResult, Report
+from simcheck.store import replace_file
 
 if TYPE_CHECKING:
     from simcheck.report.evidence import EpisodeEvidence
@@ -90,10 +90,7 @@ def write_html(report: Report, evidence: Sequence[EpisodeEvidence], path: Path |
         evidence: what is drawn of its most urgent episodes; may be empty.
         path: file to write.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(render(report, evidence), encoding="utf-8")
-    os.replace(temporary, path)
+    replace_file(Path(path), render(report, evidence).encode("utf-8", errors="replace"))
 
 
 def render(report: Report, evidence: Sequence[EpisodeEvidence]) -> str:

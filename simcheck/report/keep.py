@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from simcheck.report.evidence import EpisodeEvidence, Pose, Track
+from simcheck.store import replace_file
 
 VERSION = 1
 _OURS = re.compile(r"\d{3}-[0-9a-f]{12}\.(npz|json)")
@@ -30,8 +31,8 @@ def save(evidence: Sequence[EpisodeEvidence], folder: Path) -> None:
         stem = f"{k:03d}-{hashlib.sha256(e.episode.encode()).hexdigest()[:12]}"
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **_arrays(e))  # pyright: ignore[reportArgumentType]
-        _replace(folder / f"{stem}.npz", buffer.getvalue())
-        _replace(folder / f"{stem}.json", json.dumps(_words(e), ensure_ascii=False).encode())
+        replace_file(folder / f"{stem}.npz", buffer.getvalue())
+        replace_file(folder / f"{stem}.json", json.dumps(_words(e), ensure_ascii=False).encode())
 
 
 def load(folder: Path) -> list[EpisodeEvidence]:
@@ -44,7 +45,7 @@ def load(folder: Path) -> list[EpisodeEvidence]:
             words = json.loads(path.read_text(encoding="utf-8"))
             with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
                 out.append(_evidence(words, arrays))
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, zlib.error, zipfile.BadZipFile):
             continue
     return out
 
@@ -93,9 +94,3 @@ def _evidence(words: dict[str, Any], arrays: Any) -> EpisodeEvidence:
         tracks=tracks, paths={name: arrays[f"path{k}"].reshape(-1, 3) for k, name in enumerate(words["paths"])},
         path_time=arrays["path_time"], poses=poses,
     )  # fmt: skip
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
