@@ -19,7 +19,7 @@ from markupsafe import Markup
 from simcheck.flags import Flag, Status
 from simcheck.report import plots, summary
 from simcheck.report.episode import dataset_row, view
-from simcheck.report.words import number, percent, plain, plural, seconds, sentence, when
+from simcheck.report.words import breakable, number, percent, plain, plural, seconds, sentence, when
 from simcheck.results import EpisodeResult, Report
 from simcheck.store import replace_file
 
@@ -99,7 +99,13 @@ def render(report: Report, evidence: Sequence[EpisodeEvidence]) -> str:
         loader=jinja2.PackageLoader("simcheck.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters |= {"plain": plain, "number": number, "percent": percent, "seconds": seconds}
+    environment.filters |= {
+        "breakable": breakable,
+        "plain": plain,
+        "number": number,
+        "percent": percent,
+        "seconds": seconds,
+    }
     environment.globals |= {"plural": plural, "symbols": SYMBOLS, "meaning": MEANING}
     style, script = (_source(environment, name) for name in ("report.css", "report.js"))
     return environment.get_template("report.html").render(
@@ -141,8 +147,13 @@ def context(report: Report, evidence: Sequence[EpisodeEvidence]) -> dict[str, An
         "table": [_table_row(e, anchors) for e in ordered[:TABLE_ROWS]],
         "left_out": max(len(ordered) - TABLE_ROWS, 0),
         "details": [view(r, drawn.get(r.episode), anchors[r.episode]) for r in detailed],
-        "pages": [known[r.code] for r in rows if r.code in known],
+        "pages": [known[code] for code in _mentioned(report, rows) if code in known],
     }  # fmt: skip
+
+
+def _mentioned(report: Report, rows: Sequence[summary.CodeRow]) -> list[str]:
+    """Codes that the page links to: of every check that ran, and of findings about the dataset."""
+    return list(dict.fromkeys([*(r.code for r in rows), *(f.code for f in report.info.dataset_flags)]))
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:

@@ -28,10 +28,10 @@ class CheckPage:
 
 @dataclass(frozen=True, slots=True)
 class CodeRow:
-    """How one check answered over all episodes.
+    """How one check answered over all episodes; findings about the dataset as a whole are told apart from these.
 
     Attributes:
-        counts: episodes by status; findings about the dataset as a whole count as one more.
+        counts: episodes by status.
         flags: number of flags.
     """
 
@@ -70,7 +70,7 @@ def verdicts(report: Report) -> list[tuple[Status, int, float]]:
 
 
 def code_rows(report: Report) -> list[CodeRow]:
-    """Every check that ran, those with flags first, the most severe and most frequent first."""
+    """Every check that ran on an episode, those with flags first, the most severe and most frequent first."""
     known = pages()
     counts: dict[str, Counter[Status]] = {}
     names: dict[str, str] = {}
@@ -78,11 +78,9 @@ def code_rows(report: Report) -> list[CodeRow]:
         for o in episode.outcomes:
             counts.setdefault(o.code, Counter())[o.status] += 1
             names[o.code] = o.name
-    flags = Counter(f.code for f in report.flags)
-    severity = {f.code: f.severity.value for f in report.flags}
-    for flag in report.info.dataset_flags:
-        counts.setdefault(flag.code, Counter())[flag.status] += 1
-        names.setdefault(flag.code, flag.name)
+    raised = [f for e in report.episodes for f in e.flags]
+    flags = Counter(f.code for f in raised)
+    severity = {f.code: f.severity.value for f in raised}
     rows = [
         CodeRow(
             code, names[code], severity.get(code) or (known[code].severity if code in known else ""),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from simcheck.flags import Status
 from simcheck.report.summary import code_rows, first_reason, not_checked, verdicts, worth_watching
 from simcheck.report.words import plain, plural, sentence, when
-from simcheck.results import Report
+from simcheck.results import NO_ROBOT, Report
 
+WIDTH = 110
+DATASET = 6  # findings about the dataset as a whole
 WATCH = 8
 CODES = 10
 REASONS = 6
@@ -23,21 +26,42 @@ def lines(report: Report, files: Sequence[str] = ()) -> list[str]:
     """
     info = report.info
     judged = f"{len(report.episodes)} of {info.total}" if len(report.episodes) != info.total else f"{info.total}"
-    out = [f"{plain(info.dataset)} ({plain(info.format)}) on {plain(info.robot)}: {judged} episodes"]
+    on = ", " if info.robot.startswith(NO_ROBOT) else " on "
+    out = [f"{plain(info.dataset)} ({plain(info.format)}){on}{plain(info.robot)}: {judged} episode{'s' if info.total != 1 else ''}"]
     if info.interrupted:
         out[0] += ", interrupted"
     out.append("  " + "   ".join(f"{status.value} {count}" for status, count, _ in verdicts(report) if count))
-    sections = (_findings(report), _watch(report), _gaps(report), [f"Results: {', '.join(files)}"] if files else [])
+    sections = (
+        _dataset(report),
+        _findings(report),
+        _watch(report),
+        _gaps(report),
+        [f"Results: {', '.join(files)}"] if files else [],
+    )
     for section in sections:
         out += ["", *section] if section else []
     return out
+
+
+def _dataset(report: Report) -> list[str]:
+    flags = report.info.dataset_flags
+    out = ["Findings about the dataset as a whole"] if flags else []
+    for flag in flags[:DATASET]:
+        out += _wrapped(f"{flag.code}  {flag.severity.value:<7}  {plain(flag.place, 60)}: {sentence(flag.message)}")
+    return [*out, f"  and {len(flags) - DATASET} more"] if len(flags) > DATASET else out
+
+
+def _wrapped(line: str) -> list[str]:
+    """Whole, on as many lines as it needs: the end of a reason is often what to do about it."""
+    return textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="     ", break_on_hyphens=False)
 
 
 def _findings(report: Report) -> list[str]:
     rows = [r for r in code_rows(report) if r.counts[Status.FLAGGED] or r.counts[Status.UNDECIDED] or
             r.counts[Status.CRASHED]]  # fmt: skip
     if not rows:
-        return ["No findings."] if any(e.verdict is Status.CLEAN for e in report.episodes) else []
+        clean = any(e.verdict is Status.CLEAN for e in report.episodes)
+        return ["No findings in the episodes." if report.info.dataset_flags else "No findings."] if clean else []
     width = max(len(r.name) for r in rows[:CODES])
     out = ["Findings (episodes)"]
     for r in rows[:CODES]:
@@ -69,7 +93,7 @@ def _gaps(report: Report) -> list[str]:
     out = ["Not checked"] if groups else []
     for group in groups[:REASONS]:
         codes = ", ".join(group.codes[:6]) + (f" and {len(group.codes) - 6} more" if len(group.codes) > 6 else "")
-        out.append(f"  {codes}: {sentence(group.text, 110)} ({plural(group.episodes, 'episode')})")
+        out += _wrapped(f"{codes}: {sentence(group.text)} ({plural(group.episodes, 'episode')})")
     if len(groups) > REASONS:
         out.append(f"  and {plural(len(groups) - REASONS, 'other reason')}")
     return out

@@ -6,9 +6,13 @@ import math
 import re
 import unicodedata
 
-from simcheck.flags import Flag, Status
+from markupsafe import Markup, escape
+
+from simcheck.flags import Flag, Severity, Status
 from simcheck.results import weight
 
+LONG_WORD = 20  # characters from which on a word may be broken behind "/", "_", "." and the like
+_JOINT = re.compile(r"(?<=[/_.,:=-])(?=[^\W_])")
 LONGEST = 160  # characters of a name that is not otherwise bounded
 # Folders of a machine that a message may mention; the file's own name says enough.
 _HOST_PATH = re.compile(
@@ -46,6 +50,14 @@ def _line(text: object, longest: int) -> str:
 
 def _shown(character: str) -> bool:
     return unicodedata.category(character) not in ("Cf", "Cs", "Co", "Cn")
+
+
+def breakable(text: object) -> Markup:
+    """The same text for a page, with places to break a long path or name that are better than within a word."""
+    return Markup("").join(
+        Markup("<wbr>").join(escape(part) for part in _JOINT.split(word)) if len(word) > LONG_WORD else escape(word)
+        for word in re.split(r"(?<=\s)", str(text))
+    )
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -91,10 +103,16 @@ def when(flag: Flag, origin: float = 0.0) -> str:
     return f"{first:.2f} s" if last - first < 0.005 else f"{first:.2f}–{last:.2f} s"
 
 
-def by_urgency(flag: Flag) -> tuple[float, int, bool, float]:
+def by_urgency(flag: Flag) -> tuple[bool, float, int, bool, float]:
     """Sort key of flags, the most urgent first: weighed as EpisodeResult.score does, then what is sure.
 
-    Wrong data (family D) comes before what it causes.
+    A remark comes after everything else, however doubtful that is. Wrong data (family D) comes before what it causes.
     """
     margin = -abs(flag.margin) if math.isfinite(flag.margin) else 0.0
-    return -weight(flag), list(Status).index(flag.status), not flag.code.startswith("D"), margin
+    return (
+        flag.severity is Severity.INFO,
+        -weight(flag),
+        list(Status).index(flag.status),
+        not flag.code.startswith("D"),
+        margin,
+    )

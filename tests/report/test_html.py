@@ -19,7 +19,7 @@ from simcheck.flags import Outcome, Severity, Status
 from simcheck.report import write_html
 from simcheck.report.html import render
 
-VOID = {"meta", "img", "input", "br", "link", "hr"}
+VOID = {"meta", "img", "input", "br", "wbr", "link", "hr"}
 
 
 class Page(HTMLParser):
@@ -104,7 +104,7 @@ def test_names_are_inert(name: str) -> None:
     usual_tags = {tag for tag, _ in Page(render(*usual())).tags}
     page = Page(text)
     assert sum(tag == "script" for tag, _ in page.tags) == 1
-    assert {tag for tag, _ in page.tags} <= usual_tags | {"strong"}
+    assert {tag for tag, _ in page.tags} <= usual_tags | {"strong", "wbr"}
     assert not any(a.startswith("on") for _, attributes in page.tags for a in attributes)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", text)
     assert len(text) < 200_000
@@ -138,6 +138,14 @@ def test_no_flags() -> None:
     words = Page(render(made_up.report([made_up.episode("a"), made_up.episode("b")]), [])).words
     assert "No check raised a flag." in words
     assert "Watch these first" not in words
+
+
+def test_findings_about_the_dataset_are_told_apart_and_lead_to_their_page() -> None:
+    whole = made_up.flag("", "D101", name="unreadable-data", place="a.parquet", message="the footer is damaged")
+    page = Page(render(made_up.report([made_up.episode("a")], dataset_flags=(whole,)), []))
+    assert "No check raised a flag on an episode. The dataset as a whole" in page.words
+    anchors = {a["id"] for _, a in page.tags if "id" in a}
+    assert {a["href"][1:] for _, a in page.tags if a.get("href")} <= anchors
 
 
 def test_everything_skipped_does_not_look_clean() -> None:

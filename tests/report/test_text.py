@@ -10,9 +10,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import made_up
 
-from simcheck.flags import Outcome, Status
-from simcheck.report.text import lines
-from simcheck.report.words import number, plain, sentence, when
+from simcheck.flags import Outcome, Severity, Status
+from simcheck.report.text import WIDTH, lines
+from simcheck.report.words import breakable, number, plain, sentence, when
 
 
 def test_the_summary_tells_verdicts_findings_watch_list_gaps_and_files() -> None:
@@ -41,6 +41,42 @@ def test_nothing_assessable_is_not_called_clean() -> None:
     assert "1 of 9 episodes, interrupted" in text
     assert "No findings" not in text
     assert "clean" not in text
+
+
+def test_a_doubtful_error_heads_its_episode_before_a_sure_remark() -> None:
+    remark = made_up.flag(code="C104", severity=Severity.INFO, message="only a remark")
+    doubt = made_up.flag(code="F101", status=Status.UNDECIDED, message="perhaps too much torque")
+    text = "\n".join(lines(made_up.report([made_up.episode("ep0", [remark, doubt])])))
+    assert "1. ep0  F101 1.30–1.60 s  perhaps too much torque" in text
+
+
+def test_findings_about_the_dataset_are_no_episodes() -> None:
+    whole = made_up.flag("", "D101", name="unreadable-data", place="a.parquet", message="the footer is damaged")
+    own = made_up.flag("ep0", "D101", name="unreadable-data")
+    out = lines(made_up.report([made_up.episode("ep0", [own])], dataset_flags=(whole,)))
+    assert "  D101  unreadable-data  error    1 flagged" in out
+    assert "  D101  error    a.parquet: the footer is damaged" in out
+    clean = lines(made_up.report([made_up.episode("ep0")], dataset_flags=(whole,) * 9))
+    assert "No findings in the episodes." in clean
+    assert "  and 3 more" in clean
+
+
+def test_what_to_do_about_a_gap_is_never_cut() -> None:
+    reason = f"{'the model names meshes that are not there: ' + 'link.obj, ' * 12}Give its folder with --assets"
+    skipped = Outcome("K102", "joint-velocity-limit", Status.SKIPPED, reason)
+    out = lines(made_up.report([made_up.episode("a", outcomes=(skipped,))]))
+    assert "Give its folder with --assets (1 episode)" in " ".join(" ".join(out).split())
+    assert max(map(len, out)) <= WIDTH
+
+
+def test_without_a_robot_nothing_is_judged_on_models() -> None:
+    robot = "no robot (dataset says its robot is 'pandaa': no card of that name; name one with --robot)"
+    assert lines(made_up.report([made_up.episode()], robot=robot))[0] == f"made_up (LeRobot v3.0), {robot}: 1 episode"
+
+
+def test_long_words_break_at_their_joints_and_stay_inert() -> None:
+    assert breakable("a/b <c>") == "a/b &lt;c&gt;"
+    assert breakable("see data/chunk-000/<b>.parquet") == "see data/<wbr>chunk-<wbr>000/&lt;b&gt;.<wbr>parquet"
 
 
 def test_hostile_names_cannot_steer_a_terminal() -> None:
