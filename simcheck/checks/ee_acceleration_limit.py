@@ -23,11 +23,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
-from simcheck.decide import Signal
+from simcheck.checks._derivative import ee_beyond
 from simcheck.flags import Finding, Severity, Skipped
-from simcheck.kinematics import ee_columns, ee_places, slower, spoiled_rows
 from simcheck.quantities import Quantities, altered
 
 CODE = "K108"
@@ -45,19 +42,7 @@ class Tolerance:
 
 def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     """Find ranges in which an end effector accelerates too hard."""
-    assert q.limits
-    assert q.ee is not None
-    if np.isnan(q.limits.ee_acceleration) or not q.ee:
-        yield Skipped("no end-effector acceleration limit is declared" if q.ee else "no end-effector frame")
-        return
-    names, evidence = ee_places(q)
-    limit = np.where(spoiled_rows(q), np.nan, q.limits.ee_acceleration * tolerance.scale)
-    acceleration = Signal(
-        value=ee_columns(q, "acceleration"), sigma=ee_columns(q, "sigma_acceleration"), limit=limit[:, None],
-        names=names, unit=("m/s²",) * len(names), evidence=evidence,
-        what="acceleration", source=q.limits.source.get("ee_acceleration", ""),
-    )  # fmt: skip
-    yield from acceleration.exceeding(q, slower(acceleration, 2))
+    yield from ee_beyond(q, 2, tolerance.scale)
 
 
 def example_flagged() -> Quantities:

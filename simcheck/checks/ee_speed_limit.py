@@ -22,11 +22,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
-from simcheck.decide import Signal
+from simcheck.checks._derivative import ee_beyond
 from simcheck.flags import Finding, Severity, Skipped
-from simcheck.kinematics import ee_columns, ee_places, slower, spoiled_rows
 from simcheck.quantities import Quantities, altered
 
 CODE = "K107"
@@ -44,19 +41,7 @@ class Tolerance:
 
 def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     """Find ranges in which an end effector is too fast."""
-    assert q.limits
-    assert q.ee is not None
-    if np.isnan(q.limits.ee_speed) or not q.ee:
-        yield Skipped("no end-effector speed limit is declared" if q.ee else "no end-effector frame")
-        return
-    names, evidence = ee_places(q)
-    limit = np.where(spoiled_rows(q), np.nan, q.limits.ee_speed * tolerance.scale)
-    speed = Signal(
-        value=ee_columns(q, "speed"), sigma=ee_columns(q, "sigma_speed"), limit=limit[:, None],
-        names=names, unit=("m/s",) * len(names), evidence=evidence,
-        what="speed", source=q.limits.source.get("ee_speed", ""),
-    )  # fmt: skip
-    yield from speed.exceeding(q, slower(speed, 1))
+    yield from ee_beyond(q, 1, tolerance.scale)
 
 
 def example_flagged() -> Quantities:

@@ -28,9 +28,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcheck.decide import Signal, not_judged
+from simcheck.checks._derivative import joints_beyond
 from simcheck.flags import Finding, Severity, Skipped
-from simcheck.kinematics import slower, spoiled
 from simcheck.quantities import Quantities, altered, example
 
 CODE = "K104"
@@ -48,23 +47,7 @@ class Tolerance:
 
 def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     """Find ranges in which a joint jerks too hard."""
-    assert q.joints
-    assert q.limits
-    assert q.motion
-    judged = q.joints.robot & q.joints.observed
-    limit = np.where(judged, q.limits.jerk, np.nan) * tolerance.scale
-    if not np.isfinite(limit).any():
-        yield Skipped("no jerk limit is declared for any observed joint")
-        return
-    if reason := not_judged(q.joints.names, limit, judged):
-        yield Skipped(reason, partly=True)
-    jerk = Signal(
-        value=np.abs(q.motion.jerk), sigma=q.motion.sigma_jerk,
-        limit=np.where(spoiled(q), np.nan, limit), names=q.joints.names,
-        unit=tuple(f"{u}/s³" for u in q.joints.units), evidence=q.joints.evidence,
-        what="jerk", source=q.limits.source.get("jerk", ""),
-    )  # fmt: skip
-    yield from jerk.exceeding(q, slower(jerk, 3))
+    yield from joints_beyond(q, 3, tolerance.scale)
 
 
 def example_flagged() -> Quantities:

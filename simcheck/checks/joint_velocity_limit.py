@@ -26,9 +26,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcheck.decide import Signal, not_judged
+from simcheck.checks._derivative import joints_beyond
 from simcheck.flags import Finding, Severity, Skipped
-from simcheck.kinematics import slower, spoiled
 from simcheck.quantities import Quantities, altered, example
 
 CODE = "K102"
@@ -46,23 +45,7 @@ class Tolerance:
 
 def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     """Find ranges in which a joint is too fast."""
-    assert q.joints
-    assert q.limits
-    assert q.motion
-    judged = q.joints.robot & q.joints.observed
-    limit = np.where(judged, q.limits.velocity, np.nan) * tolerance.scale
-    if not np.isfinite(limit).any():
-        yield Skipped("no velocity limit is declared for any observed joint")
-        return
-    if reason := not_judged(q.joints.names, limit, judged):
-        yield Skipped(reason, partly=True)
-    speed = Signal(
-        value=np.abs(q.motion.qvel), sigma=q.motion.sigma_qvel,
-        limit=np.where(spoiled(q), np.nan, limit), names=q.joints.names,
-        unit=tuple(f"{u}/s" for u in q.joints.units), evidence=q.joints.evidence,
-        what="speed", source=q.limits.source.get("velocity", ""),
-    )  # fmt: skip
-    yield from speed.exceeding(q, slower(speed, 1))
+    yield from joints_beyond(q, 1, tolerance.scale)
 
 
 def example_flagged() -> Quantities:
