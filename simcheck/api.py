@@ -74,7 +74,7 @@ class Run:
         """
         self.path, self.options, self.config = path, options or ReadOptions(), config or Config()
         self.dataset = open_dataset(path, self.options)
-        self.robot = robot or _robot_of(self.dataset)
+        self.robot = _as_on_card(robot) if robot else _robot_of(self.dataset)
         # A robot that does not load is said before any episode is read.
         self.findings = prepare(load(self.robot, self.options.assets)).findings if self.robot else ()
         self.episodes = _chosen(self.dataset, episodes)
@@ -118,6 +118,11 @@ class Run:
 
     def _open(self) -> Dataset:
         return open_dataset(self.path, self.options)
+
+
+def _as_on_card(robot: str) -> str:
+    """The name in the card's own spelling; a file or folder stays what it is."""
+    return robot.lower() if robot.lower() in robot_names() and not Path(robot).exists() else robot
 
 
 def _robot_of(dataset: Dataset) -> str:

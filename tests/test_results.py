@@ -178,7 +178,8 @@ def test_a_number_that_several_episodes_have_is_refused(tmp_path):
         api.Run(tmp_path, episodes=["7"])
 
 
-def test_names_of_robots_and_checks_may_be_in_either_case():
+def test_names_of_robots_and_checks_may_be_in_either_case(data):
+    assert api.Run(data, "PANDA").robot == "panda"
     assert find_card("Panda").name == "panda"
     assert Config(select=("k10",), ignore=("K102",)) == Config(select=("K10",), ignore=("k102",))
 
