@@ -89,6 +89,7 @@ def open_dataset(path: Path | str, options: ReadOptions | None = None) -> Datase
         UsageError: the folder of assets does not exist.
     """
     path, options = Path(path), options or ReadOptions()
+    path = path if path.name not in ("", "..") else path.resolve()  # "." has no name to be called by
     if not path.exists():
         raise FormatError(f"{path}: does not exist; expected a dataset folder or file")
     if options.assets is not None and not options.assets.is_dir():

@@ -23,6 +23,7 @@ from simcheck.formats._files import check_units, fingerprint, inside, named_file
 from simcheck.formats._guess import guess
 from simcheck.formats._mapping import TableMapping, load_mapping
 from simcheck.formats._table_read import Reader, keep_rows, read_time
+from simcheck.formats._unrecognised import explain
 from simcheck.trajectory import ActionKind, Channel, Note, Poses, Trajectory
 
 __all__ = ["NAME", "TableDataset", "open_dataset", "sniff", "suggest_mapping", "write_example"]
@@ -51,10 +52,9 @@ def open_dataset(path: Path, options: ReadOptions) -> TableDataset:
     """
     mapping_file = options.mapping or (path if path.is_dir() else path.parent) / MAPPING
     if options.mapping is None and not mapping_file.is_file():
-        example = next(_tables(path), path)
         raise FormatError(
             f"{path.name}: a table does not say what its columns are; write a first mapping with "
-            f"`simcheck map {example.name}`, correct it, and pass it with --mapping or save it as {MAPPING} there"
+            f"`simcheck map {path}`, correct it, and pass it with --mapping or save it as {MAPPING} there"
         )
     mapping = load_mapping(mapping_file)
     root, files = (path, _matches(path, mapping.files)) if path.is_dir() else (path.parent, [path.name])
@@ -145,6 +145,8 @@ def suggest_mapping(path: Path) -> str:
     Raises:
         FormatError: there is no table, or nothing in it looks like joint positions over time.
     """
+    if not path.exists():
+        raise FormatError(f"{path}: does not exist; expected a table, or a folder with one")
     if not path.is_dir():
         return guess(path, f"*{path.suffix}")
     other = next((m.NAME for m in modules() if m.NAME != NAME and m.sniff(path)), "")
@@ -152,7 +154,7 @@ def suggest_mapping(path: Path) -> str:
         raise FormatError(f"{path.absolute().name}: is read as {other}, which needs no mapping; `simcheck check` it")
     first = next(_tables(path), None)
     if first is None:
-        raise FormatError(f"{path.absolute().name}: holds no table; expected a file {', '.join(SUFFIXES)}")
+        raise FormatError(explain(path.absolute(), [m.NAME for m in modules()]))
     deep = len(first.relative_to(path).parts) - 1
     return guess(first, f"{'*/' * deep}*{first.suffix}")
 

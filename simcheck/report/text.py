@@ -27,7 +27,8 @@ def lines(report: Report, files: Sequence[str] = ()) -> list[str]:
     info = report.info
     judged = f"{len(report.episodes)} of {info.total}" if len(report.episodes) != info.total else f"{info.total}"
     on = ", " if info.robot.startswith(NO_ROBOT) else " on "
-    out = [f"{plain(info.dataset)} ({plain(info.format)}){on}{plain(info.robot)}: {judged} episode{'s' if info.total != 1 else ''}"]
+    judged += " episode" if info.total == 1 else " episodes"
+    out = [f"{plain(info.dataset)} ({plain(info.format)}){on}{plain(info.robot)}: {judged}"]
     if info.interrupted:
         out[0] += ", interrupted"
     out.append("  " + "   ".join(f"{status.value} {count}" for status, count, _ in verdicts(report) if count))

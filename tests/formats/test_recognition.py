@@ -62,6 +62,12 @@ def test_an_empty_folder_and_a_pipe(tmp_path):
     assert "is a pipe" in said(tmp_path / "pipe")
 
 
+def test_the_working_folder_is_called_by_its_name(tmp_path, monkeypatch):
+    folder = touch(tmp_path / "logs", "a.csv", content=b"t,q1\n0,1\n")
+    monkeypatch.chdir(folder)
+    assert said(".").startswith("logs: a table does not say what its columns are")
+
+
 def test_lerobot_v1_says_how_to_convert(tmp_path):
     touch(tmp_path, "meta_data/info.json", "train/data-00000-of-00001.arrow")
     assert "Convert it first" in said(tmp_path)
@@ -147,6 +153,13 @@ def test_a_suggestion_for_a_folder_reads_its_first_table(tmp_path):
     assert open_dataset(tmp_path).episodes() == ["run_2/log", "run_10/log"]
     with pytest.raises(FormatError, match="read as lerobot, which needs no mapping"):
         table.suggest_mapping(plain(tmp_path / "set"))
+
+
+def test_a_suggestion_for_a_folder_without_tables_says_what_is_there(tmp_path):
+    with pytest.raises(FormatError, match="holds MCAP recording"):
+        table.suggest_mapping(touch(tmp_path, "a.mcap"))
+    with pytest.raises(FormatError, match="does not exist; expected a table"):
+        table.suggest_mapping(tmp_path / "nope")
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_example_is_read_back_in_si_units(tmp_path):
 
 def test_without_mapping_it_says_how_to_write_one(tmp_path):
     (tmp_path / "run.csv").write_text("t,q1\n0,0\n")
-    with pytest.raises(FormatError, match=r"simcheck map run\.csv"):
+    with pytest.raises(FormatError, match=f"simcheck map {tmp_path}`, correct it"):
         open_dataset(tmp_path)
 
 
