@@ -35,6 +35,7 @@ def check(
     config: Config | None = None,
     options: ReadOptions | None = None,
     episodes: Sequence[str] = (),
+    scene: Path | None = None,
     threads: int = 0,
     on_start: Callable[[int], None] = lambda _: None,
     on_result: Callable[[EpisodeResult], None] = lambda _: None,
@@ -46,7 +47,7 @@ def check(
         InputError: the dataset or the model cannot be read.
         UsageError: a name that does not exist.
     """
-    run = Run(path, robot, config=config, options=options, episodes=episodes)
+    run = Run(path, robot, config=config, options=options, episodes=episodes, scene=scene)
     return run.report(threads, on_start=on_start, on_result=on_result, stop=stop)
 
 
@@ -61,6 +62,7 @@ class Run:
         config: Config | None = None,
         options: ReadOptions | None = None,
         episodes: Sequence[str] = (),
+        scene: Path | None = None,
     ) -> None:
         """Open the dataset and the robot's model.
 
@@ -71,14 +73,15 @@ class Run:
             config: which checks, which tolerances.
             options: what the data does not say itself: units, asset folder, mapping.
             episodes: names of the episodes to check, or the numbers their names end with; all if empty.
+            scene: MJCF file with the table and the objects, for data that records object poses but no scene.
         """
         self.path, self.options, self.config = path, options or ReadOptions(), config or Config()
         self.dataset = open_dataset(path, self.options)
         self.robot = _as_on_card(robot) if robot else _robot_of(self.dataset)
         # A robot that does not load is said before any episode is read.
-        self.findings = prepare(load(self.robot, self.options.assets)).findings if self.robot else ()
+        self.findings = prepare(load(self.robot, self.options.assets, scene)).findings if self.robot else ()
         self.episodes = _chosen(self.dataset, episodes)
-        self.judge = Judge(self.config, self.robot, self.options.assets)
+        self.judge = Judge(self.config, self.robot, self.options.assets, scene)
 
     def report(
         self,

@@ -69,6 +69,7 @@ def check(
     units: Units = None,
     mapping: Annotated[Path | None, typer.Option(help="Mapping file for CSV, NPZ or Parquet tables.")] = None,
     assets: Annotated[Path | None, typer.Option(help="Folder with the meshes of models in the data.")] = None,
+    scene: Annotated[Path | None, typer.Option(help="MJCF file: table and objects around the robot.")] = None,
     episodes: Annotated[str, typer.Option(help="Names or numbers of episodes, comma-separated; all if absent.")] = "",
     select: Select = "",
     ignore: Ignore = "",
@@ -83,7 +84,7 @@ def check(
 
     options = ReadOptions(units=_units(units or []), assets=assets, mapping=mapping)
     report = _run(
-        data, robot, out, options, _split(episodes), _config(config, select, ignore), threads, pictures, quiet
+        data, robot, out, options, _split(episodes), _config(config, select, ignore), threads, pictures, quiet, scene
     )
     raise typer.Exit(report.exit_code(_severity(fail_on)))
 
@@ -96,7 +97,7 @@ def demo(out: Out = Path("out/demo"), threads: Threads = 0, quiet: bool = False)
     from simcheck.robot import shipped_folder
 
     data = shipped_folder("demo_dataset", within="examples")
-    _run(data, "", out, ReadOptions(), [], Config(), threads, 24, quiet)
+    _run(data, "", out, ReadOptions(), [], Config(), threads, 24, quiet, data / "scene.xml")
 
 
 @app.command()
@@ -172,14 +173,14 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 def _run(
     data: Path, robot: str, out: Path, options: ReadOptions, episodes: list[str], config: Config, threads: int,
-    pictures: int, quiet: bool,
+    pictures: int, quiet: bool, scene: Path | None,
 ) -> Report:  # fmt: skip
     from simcheck import api, store
     from simcheck.progress import Progress
     from simcheck.report import keep, text, write_html
 
     with Progress(quiet or not sys.stderr.isatty()) as progress:
-        run = api.Run(data, robot, config=config, options=options, episodes=episodes)
+        run = api.Run(data, robot, config=config, options=options, episodes=episodes, scene=scene)
         store.prepare(out)
         result = run.report(threads, on_start=progress.start, on_result=progress.advance)
     with _writing(out):

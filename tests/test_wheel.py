@@ -35,7 +35,7 @@ def run(installed: Path, *command: str, cwd: Path) -> subprocess.CompletedProces
 def test_demo_runs_outside_the_checkout(installed, tmp_path):
     done = run(installed, "simcheck", "demo", "--out", "result", cwd=tmp_path)
     assert done.returncode == 0, done.stderr  # its findings are meant
-    assert "flagged 20" in done.stdout
+    assert "flagged 23" in done.stdout
     assert (tmp_path / "result" / "report.html").stat().st_size > 10_000
     verdicts = json.loads((tmp_path / "result" / "run.json").read_text())
     assert verdicts["total"] >= 12
