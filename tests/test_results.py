@@ -65,8 +65,9 @@ def one_line(done, code: int) -> str:
 def test_a_folder_that_cannot_be_written_is_said_before_anything_is_judged(data, tmp_path, monkeypatch, where):
     (tmp_path / "file").touch()
     monkeypatch.setattr(api.Run, "report", lambda *_, **__: pytest.fail("was judged"))
-    with pytest.raises(UsageError, match="expected a folder that simcheck can make and write"):
-        cli._run(data, "", tmp_path / where, None, [], Config(), 1, 0, True)
+    done = CliRunner().invoke(cli.app, ["check", str(data), "--out", str(tmp_path / where)])
+    assert isinstance(done.exception, UsageError)
+    assert "expected a folder that simcheck can make and write" in str(done.exception)
     if where == "/proc/foo":
         assert "--out /proc/foo" in one_line(run("check", data, "--out", where), 2)
 
