@@ -48,10 +48,14 @@ class Config:
         for code, values in self.tolerances.items():
             if code not in known:
                 raise UsageError(f"tolerances.{code}: no such check{_nearest(code, list(known))}")
-            names = [f.name for f in dataclasses.fields(known[code].Tolerance)]
-            for name in values:
-                if name not in names:
-                    raise UsageError(f"tolerances.{code}.{name}: no such tolerance{_nearest(name, names)}")
+            defaults = {f.name: f.default for f in dataclasses.fields(known[code].Tolerance)}
+            for name, value in values.items():
+                if name not in defaults:
+                    raise UsageError(f"tolerances.{code}.{name}: no such tolerance{_nearest(name, list(defaults))}")
+                if isinstance(value, bool) or not isinstance(value, int | float):
+                    raise UsageError(
+                        f"tolerances.{code}.{name} is {value!r}; expected a number like {defaults[name]!r}"
+                    )
 
     def modules(self) -> list[ModuleType]:
         """The selected checks, sorted by code."""

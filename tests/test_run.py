@@ -180,6 +180,7 @@ def test_selection_and_tolerances(data):
     [
         ("[checks]\nselects = ['K']", "did you mean 'select'"),
         ("[tolerances.K102]\nscal = 1", "did you mean 'scale'"),
+        ("[tolerances.K102]\nscale = 'x'", "expected a number like 1.0"),
         ("[tolerances.K1O2]\nscale = 1", "no such check"),
         ("[checks]\nselect = ['Q']", "no check code starts with 'Q'"),
         ("[check", "config.toml"),
