@@ -11,7 +11,6 @@ scale = 0.9
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import tomllib
@@ -21,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from simcheck import checks
-from simcheck.errors import UsageError
+from simcheck.errors import UsageError, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,11 @@ class Config:
                 raise UsageError(f"no check code starts with {prefix!r}; known: {', '.join(known)}")
         for code, values in self.tolerances.items():
             if code not in known:
-                raise UsageError(f"tolerances.{code}: no such check{_nearest(code, list(known))}")
+                raise UsageError(f"tolerances.{code}: no such check{nearest(code, list(known))}")
             defaults = {f.name: f.default for f in dataclasses.fields(known[code].Tolerance)}
             for name, value in values.items():
                 if name not in defaults:
-                    raise UsageError(f"tolerances.{code}.{name}: no such tolerance{_nearest(name, list(defaults))}")
+                    raise UsageError(f"tolerances.{code}.{name}: no such tolerance{nearest(name, list(defaults))}")
                 if isinstance(value, bool) or not isinstance(value, int | float):
                     raise UsageError(
                         f"tolerances.{code}.{name} is {value!r}; expected a number like {defaults[name]!r}"
@@ -93,7 +92,7 @@ def read_config(path: Path) -> Config:
         raise UsageError(f"{path.name}: not TOML: {error}") from error
     for key in raw:
         if key not in ("checks", "tolerances"):
-            raise UsageError(f"{path.name}: unknown table [{key}]{_nearest(key, ['checks', 'tolerances'])}")
+            raise UsageError(f"{path.name}: unknown table [{key}]{nearest(key, ['checks', 'tolerances'])}")
     table, tolerances = raw.get("checks", {}), raw.get("tolerances", {})
     if not isinstance(table, dict):
         raise UsageError(f"{path.name}: checks is {table!r:.40}; expected a table [checks]")
@@ -101,7 +100,7 @@ def read_config(path: Path) -> Config:
         raise UsageError(f"{path.name}: tolerances is {tolerances!r:.40}; expected tables such as [tolerances.K102]")
     for key in table:
         if key not in ("select", "ignore"):
-            raise UsageError(f"{path.name}: unknown key checks.{key}{_nearest(key, ['select', 'ignore'])}")
+            raise UsageError(f"{path.name}: unknown key checks.{key}{nearest(key, ['select', 'ignore'])}")
     select, ignore = (_prefixes(path, key, table.get(key, [])) for key in ("select", "ignore"))
     return Config(select, ignore, tolerances)
 
@@ -110,8 +109,3 @@ def _prefixes(path: Path, key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
         raise UsageError(f'{path.name}: checks.{key} is {value!r:.40}; expected a list of codes such as ["K", "F1"]')
     return tuple(value)
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

@@ -11,6 +11,15 @@
 A defect of simcheck itself is never one of these: it surfaces as the CRASHED answer of a check.
 """
 
+import difflib
+from collections.abc import Sequence
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """The end of a sentence about a word nobody knows: the one that was meant, or all there are."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
+
 
 class SimcheckError(Exception):
     """Any error whose text is meant for the person who ran the command."""

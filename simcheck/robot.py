@@ -6,14 +6,13 @@ a card follow the order of its `joints`; units are SI: rad, m, N m (N for slides
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from simcheck.errors import CardError, UsageError
+from simcheck.errors import CardError, UsageError, nearest
 
 _HERE = Path(__file__).resolve().parent
 
@@ -151,18 +150,13 @@ class RobotCard(_Entry):
             raise ValueError(f"model.effort_sigma has {len(sigma)} values for {len(self.joints)} joints")
         for joint in [*self.aliases, *self.home]:
             if joint not in self.joints:
-                raise ValueError(f"{joint!r} is not one of `joints`{_nearest(joint, self.joints)}")
+                raise ValueError(f"{joint!r} is not one of `joints`{nearest(joint, self.joints)}")
         return self
 
     @property
     def frames(self) -> dict[str, str]:
         """End-effector frames by name; a single one is called "ee"."""
         return self.ee_frames or ({"ee": self.ee_frame} if self.ee_frame else {})
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
 
 
 def robot_names() -> list[str]:
@@ -198,6 +192,6 @@ def find_card(name: str) -> RobotCard:
         UsageError: there is none; names the nearest.
     """
     if name.lower() not in robot_names():
-        near = _nearest(name.lower(), robot_names())
+        near = nearest(name.lower(), robot_names())
         raise UsageError(f"no robot called {name!r}{near}, or give a model file (.xml, .urdf)")
     return read_card(shipped_folder("robots") / name.lower())

@@ -18,7 +18,7 @@ from simcheck.errors import InputError
 from simcheck.flags import Evidence, Finding, Flag, Outcome, Skipped, Status
 from simcheck.formats import Dataset
 from simcheck.physics.model import ENGINE, RobotModel, load, load_embedded
-from simcheck.physics.replay import Replayer, Worker, prepare
+from simcheck.physics.replay import Replayer, Worker, prepare, unjudged
 from simcheck.quantities import Quantities
 from simcheck.results import EpisodeResult
 from simcheck.trajectory import Note, SimState, TimeBase, Trajectory
@@ -113,9 +113,9 @@ class Runner:
         try:
             worker = self._worker(trajectory.sim)
         except InputError as error:
-            return _without_model(trajectory, str(error)), None
+            return unjudged(trajectory, str(error)), None
         if worker is None:
-            return _without_model(trajectory, "no robot was given; name one with --robot"), None
+            return unjudged(trajectory, "no robot was given; name one with --robot"), None
         return worker.quantities(trajectory, self.groups), worker.replayer.model
 
     def _worker(self, sim: SimState | None) -> Worker | None:
@@ -180,7 +180,7 @@ class Runner:
         """An episode that could not be read: D101 says why, everything else was not judged."""
         note = Note(UNREADABLE, episode, str(error))
         trajectory = Trajectory(episode, np.zeros(0), TimeBase.NOMINAL, notes=(note,))
-        q = _without_model(trajectory, "the episode could not be read")
+        q = unjudged(trajectory, "the episode could not be read")
         skipped = "the episode could not be read"
         outcomes = tuple(
             self._outcome(m, q, None) if m.CODE == UNREADABLE else Outcome(m.CODE, m.NAME, Status.SKIPPED, skipped)
@@ -202,23 +202,6 @@ def inferred(family: str, q: Quantities) -> str:
         return ""
     said = [n for n in q.binding_notes if "inferred" in n or (family == "F" and ("assumed" in n or "held at" in n))]
     return "nothing found, but an input was only inferred" + (f": {said[0]}" if said else "")
-
-
-def _without_model(trajectory: Trajectory, reason: str) -> Quantities:
-    groups = (
-        "joints",
-        "limits",
-        "qpos",
-        "position",
-        "target",
-        "motion",
-        "effort",
-        "measured_effort",
-        "ee",
-        "contacts",
-        "explanation",
-    )
-    return Quantities(trajectory, np.arange(len(trajectory)), trajectory.time, missing=dict.fromkeys(groups, reason))
 
 
 def highlights(q: Quantities) -> dict[str, float]:
@@ -279,14 +262,13 @@ def mark_duplicates(results: list[EpisodeResult], config: Config) -> list[Episod
     module = next((m for m in config.modules() if m.CODE == "D113"), None)
     if module is None:
         return results
-    first: dict[str, str] = {}
+    runner, first = Runner(Judge(config), Models()), dict[str, str]()
     out = []
     for r in results:
         original = first.setdefault(r.fingerprint, r.episode) if r.fingerprint else r.episode
         if original != r.episode:
             trajectory = Trajectory(r.episode, np.arange(r.frames), TimeBase.NOMINAL)
             q = Quantities(trajectory, np.arange(r.frames), trajectory.time, duplicate_of=original)
-            runner = Runner(Judge(config), Models())
             outcome = runner._outcome(module, q, None)
             r = replace(r, outcomes=tuple(outcome if o.code == "D113" else o for o in r.outcomes))
         out.append(r)

@@ -136,7 +136,6 @@ class Trajectory:
         time: (T,) [s].
         time_base: whether a clock was read for it.
         position, velocity, effort, action: joint-space channels.
-        position_target: commanded joint positions, where `action` means that.
         base: pose of a floating base.
         ee: recorded end-effector poses by name, in the robot's base frame unless `ee_frame_known` is False.
         ee_frame_known: whether the dataset says in which frame `ee` is.

@@ -14,7 +14,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from simcheck.decide import COVERAGE
+from simcheck.decide import COVERAGE, not_judged
+from simcheck.flags import Skipped
 from simcheck.kinematics import spoiled_rows
 from simcheck.quantities import Quantities, altered
 
@@ -26,6 +27,23 @@ def judged_joints(q: Quantities) -> np.ndarray:
     """(nv,) bool: observed joints of the robot with a drive of their own."""
     assert q.joints
     return q.joints.robot & q.joints.observed & q.joints.actuated
+
+
+def effort_units(q: Quantities) -> tuple[str, ...]:
+    """(nv,) unit of each joint's effort."""
+    assert q.joints
+    return tuple("N m" if u == "rad" else "N" for u in q.joints.units)
+
+
+def declared_limit(q: Quantities, scale: float) -> tuple[np.ndarray, Skipped | None]:
+    """(nv,) `scale` of the effort limits of judged joints [N m, N], and what cannot be judged for want of one."""
+    assert q.joints and q.limits
+    judged = judged_joints(q)
+    declared = np.where(judged, q.limits.effort, np.nan) * scale
+    if not np.isfinite(declared).any():
+        return declared, Skipped("no effort limit is declared for any observed drive")
+    reason = not_judged(q.joints.names, declared, judged)
+    return declared, Skipped(reason, partly=True) if reason else None
 
 
 def rated_payload(q: Quantities) -> float:

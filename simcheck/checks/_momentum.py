@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from simcheck.decide import Signal
+from simcheck.flags import Finding, Skipped
 from simcheck.quantities import Explanation, Quantities
 
 IMPACT = 2.0  # [m g] a larger force is an impact: where and when in the interval it acted is not in the frames
@@ -27,6 +30,29 @@ def patient(value: np.ndarray, limit: np.ndarray, unit: np.ndarray) -> np.ndarra
     beyond = np.pad(value > limit, ((1, 1), (0, 0)))
     alone = beyond[1:-1] & ~beyond[:-2] & ~beyond[2:]
     return np.where(alone, np.maximum(limit, unit), limit)
+
+
+def objects_beyond(
+    q: Quantities, value: np.ndarray, sigma: np.ndarray, limit: np.ndarray, touched: bool, what: str, unit: str
+) -> Iterator[Finding | Skipped]:
+    """Ranges in which a free object that is (not) touched exceeds its limit.
+
+    Args:
+        q: the episode.
+        value, sigma, limit: (T − 1, nb) [unit]; limit may be (nb,).
+        touched: whether objects are judged while something is near enough to touch them, or while nothing is.
+        what, unit: what the value is, for the message.
+    """
+    assert q.explanation
+    e, n = q.explanation, len(q.explanation.bodies)
+    if e.is_base.all():
+        yield Skipped("no free object is in the scene")
+        return
+    judged = (e.touched == touched) & ~e.is_base
+    yield from Signal(
+        value=value, sigma=sigma, limit=np.where(judged, limit, np.nan), names=e.bodies, unit=(unit,) * n,
+        evidence=(e.evidence,) * n, what=what, derived=False,
+    ).exceeding(judged_intervals(q))  # fmt: skip
 
 
 def judged_intervals(q: Quantities) -> Quantities:

@@ -26,8 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcheck.checks._momentum import judged_intervals
-from simcheck.decide import Signal
+from simcheck.checks._momentum import objects_beyond
 from simcheck.flags import Finding, Severity, Skipped
 from simcheck.quantities import Quantities, altered, example
 
@@ -48,15 +47,8 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     """Find intervals in which an untouched object does not fall freely."""
     assert q.explanation
     e = q.explanation
-    if e.is_base.all():
-        yield Skipped("no free object is in the scene")
-        return
-    limit = np.where(~e.touched & ~e.is_base, tolerance.of_weight * e.weight, np.nan)
-    n = len(e.bodies)
-    yield from Signal(
-        value=np.linalg.norm(e.needed, axis=2), sigma=e.sigma_force, limit=limit, names=e.bodies, unit=("N",) * n,
-        evidence=(e.evidence,) * n, what="force with nothing touching it", derived=False,
-    ).exceeding(judged_intervals(q))  # fmt: skip
+    force, limit = np.linalg.norm(e.needed, axis=2), tolerance.of_weight * e.weight
+    yield from objects_beyond(q, force, e.sigma_force, limit, False, "force with nothing touching it", "N")
 
 
 def _floating(force: float) -> Quantities:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simcheck.checks._effort import effort_units
 from simcheck.decide import Signal, not_judged
 from simcheck.flags import Finding, Severity, Skipped
 from simcheck.quantities import Quantities, altered, example
@@ -56,7 +57,7 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     effort = Signal(
         derived=False,
         value=np.abs(measured.raw), sigma=np.broadcast_to(np.nan_to_num(measured.sigma), measured.raw.shape),
-        limit=limit, names=q.joints.names, unit=tuple("N m" if u == "rad" else "N" for u in q.joints.units),
+        limit=limit, names=q.joints.names, unit=effort_units(q),
         evidence=(measured.evidence,) * len(limit), what="recorded effort", source=q.limits.source.get("effort", ""),
     )  # fmt: skip
     yield from effort.exceeding(q)

@@ -31,8 +31,9 @@ import numpy as np
 
 from simcheck.checks._effort import (
     certainty,
+    declared_limit,
+    effort_units,
     example_needing,
-    judged_joints,
     judged_limit,
     needed_at_least,
     parts,
@@ -41,7 +42,7 @@ from simcheck.checks._effort import (
     slowing_text,
     too_heavy,
 )
-from simcheck.decide import Signal, Span, not_judged
+from simcheck.decide import Signal, Span
 from simcheck.flags import Evidence, Finding, Severity, Skipped, Status
 from simcheck.quantities import Quantities, example
 
@@ -61,18 +62,17 @@ class Tolerance:
 def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     """Find ranges in which a joint needs too much torque."""
     assert q.joints and q.limits and q.effort
-    declared = np.where(judged_joints(q), q.limits.effort, np.nan) * tolerance.scale
-    if not np.isfinite(declared).any():
-        yield Skipped("no effort limit is declared for any observed drive")
-        return
-    if reason := not_judged(q.joints.names, declared, judged_joints(q)):
-        yield Skipped(reason, partly=True)
+    declared, skipped = declared_limit(q, tolerance.scale)
+    if skipped:
+        yield skipped
+        if not skipped.partly:
+            return
     needed, load = needed_at_least(q)
     limit = np.where(too_heavy(q, declared), np.nan, judged_limit(q, declared))
     touching = q.effort.in_contact[:, None] | q.effort.at_stop
     free = Signal(
         value=np.abs(needed), sigma=q.effort.sigma, limit=np.where(touching, np.nan, limit), names=q.joints.names,
-        unit=tuple("N m" if u == "rad" else "N" for u in q.joints.units), evidence=q.joints.effort_evidence,
+        unit=effort_units(q), evidence=q.joints.effort_evidence,
         what="band-limited effort", source=q.limits.source.get("effort", ""),
     )  # fmt: skip
     terms, halves = parts(q, load), certainty(q)

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcheck.checks._effort import RISING, judged_joints, judged_limit, needed_at_least, rated_payload
+from simcheck.checks._effort import RISING, effort_units, judged_joints, judged_limit, needed_at_least, rated_payload
 from simcheck.decide import COVERAGE, Signal
 from simcheck.flags import Finding, Severity, Skipped
 from simcheck.quantities import Quantities, altered
@@ -64,7 +64,7 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     needed, p = q.effort.needed, np.nan_to_num(q.effort.per_payload)
     loaded = Signal(
         value=np.abs(needed + mass * p), sigma=q.effort.sigma, limit=np.where(np.abs(p) > RISING, limit, np.nan),
-        names=q.joints.names, unit=tuple("N m" if u == "rad" else "N" for u in q.joints.units),
+        names=q.joints.names, unit=effort_units(q),
         evidence=q.joints.effort_evidence, what=f"effort with {mass:g} kg", source=q.limits.source.get("effort", ""),
     )  # fmt: skip
     room = np.divide(limit - needed * np.sign(p), np.abs(p), out=np.full(p.shape, np.inf), where=np.abs(p) > RISING)

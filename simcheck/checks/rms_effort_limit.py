@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simcheck.checks._effort import judged_joints, parts, rated_payload, slowed, slowing, slowing_text
+from simcheck.checks._effort import effort_units, judged_joints, parts, rated_payload, slowed, slowing, slowing_text
 from simcheck.decide import COVERAGE, Signal, Span, not_judged
 from simcheck.flags import Evidence, Finding, Severity, Skipped
 from simcheck.kinematics import spoiled_rows
@@ -62,7 +62,7 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     known, load = _rms(q, free)
     surely = Signal(
         value=known, sigma=np.broadcast_to(np.sqrt(free @ q.effort.sigma**2), known.shape), limit=limit,
-        names=q.joints.names, unit=tuple("N m" if u == "rad" else "N" for u in q.joints.units),
+        names=q.joints.names, unit=effort_units(q),
         evidence=q.joints.effort_evidence, what="rms effort", source=q.limits.source.get("effort_continuous", ""),
     )  # fmt: skip
     terms = parts(q, load)

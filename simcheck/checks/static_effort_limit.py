@@ -29,8 +29,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simcheck.checks._effort import example_needing, judged_joints, judged_limit, static_at_least
-from simcheck.decide import COVERAGE, Signal, not_judged
+from simcheck.checks._effort import declared_limit, effort_units, example_needing, judged_limit, static_at_least
+from simcheck.decide import COVERAGE, Signal
 from simcheck.flags import Evidence, Finding, Severity, Skipped
 from simcheck.quantities import Quantities, example
 
@@ -50,12 +50,11 @@ class Tolerance:
 def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     """Find poses that no drive of this robot can hold."""
     assert q.joints and q.limits and q.effort
-    declared = np.where(judged_joints(q), q.limits.effort, np.nan) * tolerance.scale
-    if not np.isfinite(declared).any():
-        yield Skipped("no effort limit is declared for any observed drive")
-        return
-    if reason := not_judged(q.joints.names, declared, judged_joints(q)):
-        yield Skipped(reason, partly=True)
+    declared, skipped = declared_limit(q, tolerance.scale)
+    if skipped:
+        yield skipped
+        if not skipped.partly:
+            return
     value, sigma = static_at_least(q)
     surely = np.greater(value - COVERAGE * sigma, declared)
     possibly = np.greater(value + COVERAGE * sigma, declared)
@@ -67,7 +66,7 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     touching = q.effort.in_contact[:, None]
     held = Signal(
         derived=False, value=value, sigma=sigma, limit=np.where(touching, np.nan, limit), names=q.joints.names,
-        unit=tuple("N m" if u == "rad" else "N" for u in q.joints.units), evidence=q.joints.effort_evidence,
+        unit=effort_units(q), evidence=q.joints.effort_evidence,
         what="effort of holding still", source=q.limits.source.get("effort", ""),
     )  # fmt: skip
     yield from held.exceeding(q, lambda *_: "no slowing helps")

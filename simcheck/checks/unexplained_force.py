@@ -28,8 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcheck.checks._momentum import allowance, judged_intervals, patient
-from simcheck.decide import Signal
+from simcheck.checks._momentum import allowance, objects_beyond, patient
 from simcheck.flags import Finding, Severity, Skipped
 from simcheck.quantities import Quantities, altered, example
 
@@ -51,16 +50,8 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     """Find intervals in which a touched object is pushed by nobody."""
     assert q.explanation
     e = q.explanation
-    if e.is_base.all():
-        yield Skipped("no free object is in the scene")
-        return
     limit = patient(e.force, allowance(e, tolerance.of_weight, tolerance.of_force), e.weight)
-    judged = e.touched & ~e.is_base
-    n = len(e.bodies)
-    yield from Signal(
-        value=e.force, sigma=e.sigma_force, limit=np.where(judged, limit, np.nan), names=e.bodies, unit=("N",) * n,
-        evidence=(e.evidence,) * n, what="unexplained force", derived=False,
-    ).exceeding(judged_intervals(q))  # fmt: skip
+    yield from objects_beyond(q, e.force, e.sigma_force, limit, True, "unexplained force", "N")
 
 
 def _left(force: float) -> Quantities:

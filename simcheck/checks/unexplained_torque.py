@@ -27,8 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcheck.checks._momentum import allowance, judged_intervals, patient
-from simcheck.decide import Signal
+from simcheck.checks._momentum import allowance, objects_beyond, patient
 from simcheck.flags import Finding, Severity, Skipped
 from simcheck.quantities import Quantities, altered, example
 
@@ -50,17 +49,9 @@ def check(q: Quantities, tolerance: Tolerance) -> Iterator[Finding | Skipped]:
     """Find intervals in which a touched object is turned by nobody."""
     assert q.explanation
     e = q.explanation
-    if e.is_base.all():
-        yield Skipped("no free object is in the scene")
-        return
     limit = e.radius * allowance(e, tolerance.of_weight, tolerance.of_force)
     limit = patient(e.torque, limit, e.radius * e.weight)
-    judged = e.touched & ~e.is_base
-    n = len(e.bodies)
-    yield from Signal(
-        value=e.torque, sigma=e.sigma_torque, limit=np.where(judged, limit, np.nan), names=e.bodies, unit=("N m",) * n,
-        evidence=(e.evidence,) * n, what="unexplained torque", derived=False,
-    ).exceeding(judged_intervals(q))  # fmt: skip
+    yield from objects_beyond(q, e.torque, e.sigma_torque, limit, True, "unexplained torque", "N m")
 
 
 def _left(torque: float) -> Quantities:

@@ -23,7 +23,6 @@ from simcheck.physics import _references as references
 
 MEMORY_BYTES = 4 << 30
 CPU_SECONDS = 60
-SCENE = "scene/"
 UNREADABLE_MESHES = (".dae", ".glb", ".gltf", ".ply")  # the engine reads STL, OBJ and MSH
 
 
@@ -118,7 +117,7 @@ def _attach_scene(spec: mujoco.MjSpec, path: Path) -> None:
     scene = mujoco.MjSpec.from_file(str(path))
     for geom in scene.worldbody.geoms:  # a name tells scenery from the robot's own base
         geom.name = geom.name or f"fixture{geom.id}"
-    spec.attach(scene, prefix=SCENE, frame=spec.worldbody.add_frame())
+    spec.attach(scene, prefix=references.SCENE, frame=spec.worldbody.add_frame())
 
 
 def _strip_path(root: ElementTree.Element, folder: Path) -> None:

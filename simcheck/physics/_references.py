@@ -15,6 +15,7 @@ import defusedxml.ElementTree as SafeTree
 
 from simcheck.errors import ModelError, RefusedError
 
+SCENE = "scene/"  # prefix of everything a scene file brings
 MAX_MODEL_BYTES = 64 << 20
 MAX_INCLUDES = 64
 

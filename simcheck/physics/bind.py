@@ -15,9 +15,10 @@ import numpy as np
 
 from simcheck.errors import FormatError
 from simcheck.flags import Evidence
+from simcheck.physics._references import SCENE
 from simcheck.physics.model import RobotModel
 from simcheck.physics.motion import MIN_SAMPLES, segments
-from simcheck.physics.structure import SCENE, Structure
+from simcheck.physics.structure import Structure
 from simcheck.quantities import Joints
 from simcheck.robot import Gripper
 from simcheck.trajectory import NORMALISED, SI_FACTOR, UNKNOWN, ActionKind, Channel, Trajectory

@@ -14,9 +14,10 @@ import numpy as np
 
 from simcheck.decide import COVERAGE
 from simcheck.flags import Evidence, weakest
+from simcheck.physics._references import SCENE
 from simcheck.physics.engine import Engine, sweep_contacts
 from simcheck.physics.model import RobotModel
-from simcheck.physics.structure import SCENE, Structure
+from simcheck.physics.structure import Structure
 from simcheck.quantities import Contacts
 
 DEFAULT_SHAPE_ERROR = 0.005  # [m] hulls of CAD meshes fill concavities by millimetres

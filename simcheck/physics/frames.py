@@ -11,7 +11,7 @@ from simcheck.flags import Evidence, weakest
 from simcheck.physics.bind import Bound
 from simcheck.physics.engine import Engine, sweep_kinematics
 from simcheck.physics.model import RobotModel
-from simcheck.physics.motion import ORDER, WINDOW, fit, segments, window_samples
+from simcheck.physics.motion import samples_in, smoothed
 from simcheck.physics.structure import Structure
 from simcheck.quantities import EndEffector, Limits, Motion
 from simcheck.trajectory import Poses, Trajectory
@@ -85,10 +85,7 @@ def _end_effector(
         return np.sqrt(np.einsum("tij,tj->t", lever**2, np.broadcast_to(sigma, jac[:, 0].shape) ** 2))
 
     velocity = np.einsum("tij,tj->ti", lever, motion.qvel)
-    samples = window_samples(float(np.median(np.diff(bound.time))), WINDOW)
-    fitted, var = np.zeros((4, *world.shape)), np.zeros((2, 4, len(world)))
-    fit(bound.time, segments(bound.time), world, world, False, 0.0, samples, False, ORDER, fitted, var)
-    acceleration = fitted[2]
+    acceleration = smoothed(bound.time, np.ascontiguousarray(world), samples_in(bound.time))[0][2]
     chain = np.any(jac != 0, axis=(0, 1))
     evidence = weakest(*(e for e, c in zip(bound.joints.evidence, chain, strict=True) if c))
     recorded = trajectory.ee.get(frame.name)

@@ -169,6 +169,18 @@ def window_samples(dt: float, window: float, least: int = MIN_SAMPLES) -> int:
     return max(least, 2 * int(window / dt / 2) + 1)
 
 
+def samples_in(time: np.ndarray, window: float = WINDOW) -> int:
+    """Samples of a window [s] on a recording's own period."""
+    return window_samples(float(np.median(np.diff(time))), window)
+
+
+def smoothed(time: np.ndarray, x: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fit of plain coordinates x (T, n): (4, T, n) value and derivatives, (4, T) their variance per σ_x²."""
+    out, var = np.zeros((4, *x.shape)), np.zeros((2, 4, len(time)))
+    fit(time, segments(time), x, x, False, 0.0, samples, _is_uniform(time), ORDER, out, var)
+    return out, var[0]
+
+
 def segments(time: np.ndarray) -> np.ndarray:
     """(T, 2) bounds of the unbroken stretch of every frame: no derivative is taken across a gap.
 
@@ -186,8 +198,7 @@ def segments(time: np.ndarray) -> np.ndarray:
 def edges(time: np.ndarray, window: float = WINDOW) -> np.ndarray:
     """(T,) bool: less than a quarter of the window lies on one side, so the fit extrapolates more than it averages."""
     stretch, t = segments(time), np.arange(len(time))
-    samples = window_samples(float(np.median(np.diff(time))), window)
-    quarter = np.minimum(samples, stretch[:, 1] - stretch[:, 0]) // 4
+    quarter = np.minimum(samples_in(time, window), stretch[:, 1] - stretch[:, 0]) // 4
     return (t - stretch[:, 0] < quarter) | (stretch[:, 1] - 1 - t < quarter)
 
 
@@ -208,14 +219,13 @@ def quantum(x: np.ndarray) -> float:
     return smallest if np.mean(np.abs(multiple - np.round(multiple)) < tolerance) > 0.99 else 0.0
 
 
-def sample_noise(x: np.ndarray, time: np.ndarray, segment: np.ndarray) -> np.ndarray:
+def sample_noise(x: np.ndarray, time: np.ndarray) -> np.ndarray:
     """(n,) standard deviation of one sample, from residuals of 7-sample fits, floored by quantum/√12.
 
     Residuals of frames that did not change are left out: a joint at rest says nothing about its noise.
     """
-    out, var = np.zeros((4, *x.shape)), np.zeros((2, 4, len(time)))
-    fit(time, segment, x, x, False, 0.0, MIN_SAMPLES, _is_uniform(time), ORDER, out, var)
-    residual = np.abs(x - out[0]) / np.sqrt(np.maximum(1 - var[0, 0], 0.05))[:, None]
+    out, var = smoothed(time, x, MIN_SAMPLES)
+    residual = np.abs(x - out[0]) / np.sqrt(np.maximum(1 - var[0], 0.05))[:, None]
     moving = np.diff(x, axis=0, prepend=x[:1]) != 0
     sigma = np.zeros(x.shape[1])
     for c in range(x.shape[1]):
@@ -311,12 +321,12 @@ def consistent(recorded: np.ndarray, derived: np.ndarray, sigma: np.ndarray) -> 
     return residual < np.maximum(3 * np.median(sigma, axis=0), 0.05 * rms)
 
 
-def rotation_noise(quaternion: np.ndarray, time: np.ndarray, segment: np.ndarray) -> np.ndarray:
+def rotation_noise(quaternion: np.ndarray, time: np.ndarray) -> np.ndarray:
     """(3,) standard deviation [rad] of a recorded orientation: quaternion components move by φ/2."""
     sign = np.cumprod(np.where(np.sum(quaternion[1:] * quaternion[:-1], axis=1) < 0, -1.0, 1.0))
     smooth = quaternion.copy()
     smooth[1:] *= sign[:, None]
-    return np.full(3, 2 * float(np.sqrt(np.mean(sample_noise(smooth, time, segment) ** 2))))
+    return np.full(3, 2 * float(np.sqrt(np.mean(sample_noise(smooth, time) ** 2))))
 
 
 def estimate(
@@ -339,7 +349,7 @@ def estimate(
     blocks += [(np.arange(q, q + 4), np.arange(v, v + 3), True) for q, v in rotations]
     for q, v, rotation in blocks:
         x = np.ascontiguousarray(qpos[:, q])
-        noise[v] = rotation_noise(x, time, segment) if rotation else sample_noise(x, time, segment)
+        noise[v] = rotation_noise(x, time) if rotation else sample_noise(x, time)
         blank = np.zeros((len(time), len(v)))
         samples = _Samples(time, segment, x, blank, rotation, noise[v], np.full(len(v), np.inf))
         out[:, :, v], sigma[:, :, v] = samples.derivatives(window)
@@ -353,9 +363,9 @@ def estimate(
             rates = np.ascontiguousarray(qvel[:, v][:, take])
             keep = np.arange(4) if rotation else take
             fused = _Samples(time, segment, np.ascontiguousarray(x[:, keep]), rates, rotation, noise[v][take],
-                             sample_noise(rates, time, segment))  # fmt: skip
+                             sample_noise(rates, time))  # fmt: skip
             out[:, :, v[take]], sigma[:, :, v[take]] = fused.derivatives(window)
-    m = (window_samples(float(np.median(np.diff(time))), window) - 1) / 2
+    m = (samples_in(time, window) - 1) / 2
     rate = 1 / float(np.median(np.diff(time)))
     return Motion(
         qvel=out[1], qacc=out[2], jerk=out[3], sigma_qvel=sigma[1], sigma_qacc=sigma[2], sigma_jerk=sigma[3],

@@ -20,7 +20,7 @@ from simcheck.physics.engine import Engine, discrete, sweep_discrete, sweep_inve
 from simcheck.physics.explainer import Explainer, explanation
 from simcheck.physics.lint import lint
 from simcheck.physics.model import RobotModel
-from simcheck.physics.motion import ORDER, WINDOW, edges, estimate, fit, sample_noise, segments, window_samples
+from simcheck.physics.motion import edges, estimate, sample_noise, samples_in, smoothed
 from simcheck.physics.structure import Structure
 from simcheck.quantities import Contacts, Effort, Explanation, Joints, Limits, MeasuredEffort, Motion, Quantities
 from simcheck.trajectory import Note, Trajectory
@@ -32,6 +32,10 @@ DEPENDS = {
     "motion": (), "ee": ("motion",), "contacts": ("motion",), "effort": ("motion", "ee", "contacts"),
     "measured_effort": (), "explanation": ("motion",),
 }  # fmt: skip
+
+
+# Every group that needs a recording bound to a model.
+GROUPS = ("joints", "limits", "qpos", "position", "target", *DEPENDS)
 
 
 def closure(groups: Collection[str]) -> set[str]:
@@ -92,12 +96,9 @@ class Worker:
             bound = self.binder.bind(trajectory)
         except FormatError as error:
             reason = "the recording could not be bound to the robot: see D108"
-            everything = dict.fromkeys(("joints", "limits", "qpos", "position", "target", *DEPENDS), reason)
             note = Note("D108", "position", str(error))
             unbound = trajectory.with_notes(note) if trajectory.position is not None or trajectory.sim else trajectory
-            return Quantities(
-                unbound, np.arange(len(trajectory)), trajectory.time, missing=everything,
-            )  # fmt: skip
+            return unjudged(unbound, reason)
         wanted, missing = closure(groups), {}
         motion = self._motion(bound) if "motion" in wanted else None
         found = self._contacts(bound, motion, missing) if motion and "contacts" in wanted else None
@@ -208,7 +209,7 @@ class Worker:
         slack = np.where(np.array(self.replayer.structure.units) == "m", STOP_SLACK["m"], STOP_SLACK["rad"])
         with np.errstate(invalid="ignore"):
             at = (position < limits[:, 0] + slack) | (position > limits[:, 1] - slack)
-        half = window_samples(float(np.median(np.diff(bound.time))), WINDOW) // 2
+        half = samples_in(bound.time) // 2
         return maximum_filter1d(at.astype(np.uint8), 2 * half + 1, axis=0, mode="constant").astype(bool)
 
     def _measured(self, bound: Bound, missing: dict[str, str]) -> MeasuredEffort | None:
@@ -217,14 +218,17 @@ class Worker:
             return None
         known = np.isfinite(bound.effort).all(axis=0)
         raw = np.ascontiguousarray(bound.effort[:, known])
-        segment = segments(bound.time)
-        samples = window_samples(float(np.median(np.diff(bound.time))), WINDOW)
-        out, var = np.zeros((4, *raw.shape)), np.zeros((2, 4, len(raw)))
-        fit(bound.time, segment, raw, raw, False, 0.0, samples, False, ORDER, out, var)
+        out, var = smoothed(bound.time, raw, samples_in(bound.time))
         smooth, sigma = np.full_like(bound.effort, np.nan), np.full(bound.effort.shape[1], np.nan)
         smooth[:, known] = out[0]
-        sigma[known] = sample_noise(raw, bound.time, segment) * np.sqrt(np.median(var[0, 0]))
+        sigma[known] = sample_noise(raw, bound.time) * np.sqrt(np.median(var[0]))
         return MeasuredEffort(bound.effort, smooth, sigma, bound.effort_evidence)
+
+
+def unjudged(trajectory: Trajectory, reason: str) -> Quantities:
+    """Quantities of a recording that is bound to no model: every group is missing for this reason."""
+    missing = dict.fromkeys(GROUPS, reason)
+    return Quantities(trajectory, np.arange(len(trajectory)), trajectory.time, missing=missing)
 
 
 def every_step(time: np.ndarray, timestep: float) -> bool:

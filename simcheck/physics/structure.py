@@ -6,10 +6,10 @@ import mujoco
 import numpy as np
 
 from simcheck.flags import Evidence, weakest
+from simcheck.physics._references import SCENE
 from simcheck.physics.model import RobotModel
 from simcheck.quantities import Joints
 
-SCENE = "scene/"  # prefix of everything a scene file brought
 NEGLIGIBLE = 0.02  # [share of the effort limit, or of the largest static effort] that an unseen joint may change
 
 
